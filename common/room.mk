@@ -4,8 +4,16 @@ common_libcommon_a_SOURCES = \
 	common/ascii.c common/ascii.h \
 	common/buf.c common/buf.h \
 	common/cleanup.h \
+	common/conf.h \
 	common/conn.h \
+	common/counters.h \
+	common/daemon.h \
 	common/err.c common/err.h \
+	common/file.h \
+	common/handoff.h \
 	common/log.h \
+	common/packet.h \
 	common/reactor.h \
-	common/span.c common/span.h
+	common/sandbox.h \
+	common/span.c common/span.h \
+	common/tls.h
