@@ -17,3 +17,7 @@ common_libcommon_a_SOURCES = \
 	common/sandbox.h \
 	common/span.c common/span.h \
 	common/tls.h
+
+unit_tests += tests/unit/test_span
+tests_unit_test_span_SOURCES = tests/unit/test_span.c
+tests_unit_test_span_LDADD = common/libcommon.a $(unit_ldadd)

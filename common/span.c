@@ -32,21 +32,22 @@ span_eq_nocase(struct span a, struct span b)
 bool
 span_starts(struct span s, struct span prefix)
 {
-	return s.len >= prefix.len && span_eq(span_first(s, prefix.len), prefix);
+	return s.len >= prefix.len &&
+	       span_eq(span_first(s, prefix.len), prefix);
 }
 
 bool
 span_starts_nocase(struct span s, struct span prefix)
 {
 	return s.len >= prefix.len &&
-	    span_eq_nocase(span_first(s, prefix.len), prefix);
+	       span_eq_nocase(span_first(s, prefix.len), prefix);
 }
 
 bool
 span_ends(struct span s, struct span suffix)
 {
 	return s.len >= suffix.len &&
-	    span_eq(span_from(s, s.len - suffix.len), suffix);
+	       span_eq(span_from(s, s.len - suffix.len), suffix);
 }
 
 ptrdiff_t
