@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
+EXTRA_DIST += check build-aux/install-packages \
+	tests/packages.txt tests/run.py \
+	tests/lint tests/peers
+
+# What tests/run.py asks for: builds without running.
+.PHONY: check-programs fuzz-programs print-unit-tests
+check-programs: $(check_PROGRAMS)
+fuzz-programs: $(fuzz_targets)
+print-unit-tests:
+	@echo $(unit_tests)
