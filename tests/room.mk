@@ -9,3 +9,5 @@ check-programs: $(check_PROGRAMS)
 fuzz-programs: $(fuzz_targets)
 print-unit-tests:
 	@echo $(unit_tests)
+
+include tests/bench/bench.mk

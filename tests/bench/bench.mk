@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: BSD-2-Clause
+noinst_PROGRAMS += tests/bench/load
+tests_bench_load_SOURCES = \
+	tests/bench/client.c tests/bench/client.h \
+	tests/bench/histogram.c tests/bench/histogram.h \
+	tests/bench/load.c \
+	tests/bench/script.c tests/bench/script.h
+tests_bench_load_LDADD = common/libcommon.a $(OPENSSL_LIBS)
+EXTRA_DIST += tests/bench/scripts
