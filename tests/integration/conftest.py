@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fixtures of the integration tests.
+
+They run against the build tree that HK_BUILD names (./check sets it; without
+it, ./build/check).  platform is one running platform for the whole run, with
+free ports and a temporary directory; fresh_platform gives a test one of its
+own, to break.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests"))
+
+from support.platform import PASSWORD, Platform  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("HK_BUILD", TOP / "build" / "check"))
+# Under AddressSanitizer times and memory say nothing.
+SANITIZED = os.environ.get("HK_SANITIZED") == "1"
+
+REPORT = re.compile(
+    r"ERROR: AddressSanitizer|runtime error:|ERROR: LeakSanitizer")
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "plain_only: measures what a sanitizer distorts, or is "
+        "too slow under one")
+    config.addinivalue_line("markers", "root_only: needs hikyakud as root")
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        skip = pytest.mark.skip(reason="needs root")
+        for item in items:
+            if item.get_closest_marker("root_only"):
+                item.add_marker(skip)
+
+
+def _make(settings=""):
+    # /tmp rather than the checkout: daemons under their own users must be
+    # able to reach it wherever the checkout lies.
+    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-test-"))
+    platform = Platform(root, BUILD, settings=settings)
+    try:
+        platform.create()
+        platform.start()
+    except BaseException:
+        platform.destroy()
+        raise
+    return platform
+
+
+def _finish(platform):
+    """Ends a platform; its log must be free of sanitizers' reports."""
+    platform.stop()
+    left = platform.processes()
+    text = platform.log()
+    keep = TOP / "build" / "log" / "platform"
+    keep.mkdir(parents=True, exist_ok=True)
+    if platform.log_path.exists():
+        shutil.copy(platform.log_path, keep / (platform.root.name + ".log"))
+    platform.destroy()
+    match = REPORT.search(text)
+    assert not match, text[max(0, match.start() - 500):match.start() + 4000]
+    assert not left, "still there after stop: %s" % left
+    assert PASSWORD not in text, "a password is in the log"
+
+
+@pytest.fixture(scope="session")
+def platform():
+    made = _make()
+    yield made
+    _finish(made)
+
+
+@pytest.fixture
+def fresh_platform():
+    made = _make()
+    yield made
+    _finish(made)
+
+
+@pytest.fixture
+def make_platform():
+    """make_platform(settings): a platform with more text in hikyaku.conf."""
+    made = []
+
+    def make(settings=""):
+        made.append(_make(settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        _finish(each)
+
+
+@pytest.fixture
+def empty(platform):
+    """The platform with the INBOXes that tests use emptied."""
+    for login in ("yuki@midori.example", "hanako@aozora.example"):
+        platform.empty(login)
+    return platform
+
+
+@pytest.fixture(scope="session")
+def sanitized():
+    return SANITIZED

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A whole platform in one directory, for the demo and for the tests."""
