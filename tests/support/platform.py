@@ -321,7 +321,8 @@ class Platform:
     def empty(self, login):
         """Removes every message of the INBOX."""
         with self.imap(login) as imap:
-            imap.select("INBOX")
+            if imap.select("INBOX")[1] == [b"0"]:
+                return
             imap.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
             imap.expunge()
 
