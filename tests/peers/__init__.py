@@ -8,11 +8,16 @@
 or by hand: tests/peers/peer dovecot
 """
 
+from .courier import Courier
 from .dovecot import Dovecot
-from .peer import Peer
+from .exim import Exim
+from .opensmtpd import OpenSmtpd
+from .peer import Peer, SmtpPeer
 from .postfix import Postfix
 from .root import PeerMissing
 
-PEERS = {cls.name: cls for cls in (Dovecot, Postfix)}
+PEERS = {cls.name: cls for cls in (
+    Courier, Dovecot, Exim, OpenSmtpd, Postfix)}
 
-__all__ = ["Dovecot", "Peer", "PeerMissing", "PEERS", "Postfix"]
+__all__ = ["Courier", "Dovecot", "Exim", "OpenSmtpd", "Peer", "PeerMissing",
+           "PEERS", "Postfix", "SmtpPeer"]

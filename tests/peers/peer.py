@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What all peers share: fetch, configure, start, stop, self-test."""
 
+import os
 import pathlib
 import shutil
+import smtplib
 import tempfile
+import time
 
 from .root import CACHE, PrivateRoot, free_port, unpack, wait_for_port
 
@@ -73,3 +76,39 @@ class Peer:
 
     def __exit__(self, *exc):
         self.stop()
+
+
+class SmtpPeer(Peer):
+    """A mail server that takes everything for peer.example into one Maildir,
+    /srv/mail/all, as user 61003."""
+
+    port_names = ("smtp",)
+
+    def make_mail_directory(self):
+        for d in ("/srv/mail", "/srv/mail/all"):
+            path = self.root.path(d)
+            path.mkdir(exist_ok=True)
+            os.chown(path, 61003, 61003)
+
+    def mails(self):
+        """The messages that arrived for peer.example."""
+        return [p.read_bytes() for p in sorted(
+            self.root.path("/srv/mail/all/new").glob("*"))]
+
+    def wait_mail(self, octets, seconds=20):
+        """Waits until a message that contains octets has arrived."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for mail in self.mails():
+                if octets in mail:
+                    return mail
+            time.sleep(0.1)
+        raise AssertionError("%s: %r did not arrive:\n%s" % (
+            self.name, octets, self.log()))
+
+    def self_test(self):
+        """A message comes in by SMTP and lands in the Maildir."""
+        with smtplib.SMTP("127.0.0.1", self.ports["smtp"]) as smtp:
+            smtp.sendmail("a@peer.example", ["b@peer.example"],
+                          b"Subject: peer self-test\r\n\r\none\r\n")
+        self.wait_mail(b"peer self-test")

@@ -2,10 +2,8 @@
 """Postfix: an SMTP server and client of the outside world."""
 
 import os
-import smtplib
-import time
 
-from .peer import Peer
+from .peer import SmtpPeer
 from .root import PeerMissing
 
 _MAIN = """\
@@ -67,14 +65,13 @@ postlog   unix-dgram n - n - 1 postlogd
 """
 
 
-class Postfix(Peer):
+class Postfix(SmtpPeer):
     """Takes all mail for peer.example into Maildir /srv/mail/all/ and relays
     other domains as transports says: {"aozora.example": "smtp:[127.0.0.1]:25"}
     """
 
     name = "postfix"
     packages = ["postfix"]
-    port_names = ("smtp",)
     extra = ""
 
     def __init__(self, *args, transports=None, networks="127.0.0.0/8",
@@ -89,9 +86,7 @@ class Postfix(Peer):
     def configure(self):
         self.root.add_users([("postfix", 61004), ("peermail", 61003)],
                             [("postdrop", 61005)])
-        mail = self.root.path("/srv/mail")
-        mail.mkdir(exist_ok=True)
-        os.chown(mail, 61003, 61003)
+        self.make_mail_directory()
         for d in ("/var/lib/postfix", "/var/spool/postfix"):
             self.root.path(d).mkdir(exist_ok=True, parents=True)
         os.chown(self.root.path("/var/lib/postfix"), 61004, 61004)
@@ -108,22 +103,6 @@ class Postfix(Peer):
     def command(self):
         return ["/bin/sh", "-c", "postfix set-permissions >/dev/null 2>&1; "
                 "exec postfix start-fg"]
-
-    def mails(self):
-        """The messages that arrived for peer.example."""
-        return [p.read_bytes() for p in sorted(
-            self.root.path("/srv/mail/all/new").glob("*"))]
-
-    def self_test(self):
-        """A message comes in by SMTP and lands in the Maildir."""
-        with smtplib.SMTP("127.0.0.1", self.ports["smtp"]) as smtp:
-            smtp.sendmail("a@peer.example", ["b@peer.example"],
-                          b"Subject: peer self-test\r\n\r\none\r\n")
-        for _ in range(100):
-            if any(b"peer self-test" in m for m in self.mails()):
-                return
-            time.sleep(0.1)
-        raise AssertionError("the message did not arrive:\n" + self.log())
 
     def log(self):
         path = self.root.path("/var/log/postfix.log")

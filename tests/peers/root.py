@@ -59,14 +59,14 @@ def wait_for_port(port, seconds=20, alive=lambda: True):
 def _needed(packages):
     """The packages and those of their dependencies that are not installed."""
     got = subprocess.run(
-        ["apt-get", "install", "--print-uris", "-q", "-y",
+        ["apt-get", "install", "--simulate", "-q", "-y",
          "--no-install-recommends", *packages],
         capture_output=True, text=True, check=False)
     if got.returncode != 0:
         raise PeerMissing("apt-get cannot resolve %s: %s"
                           % (" ".join(packages), got.stderr.strip()))
-    return [line.split()[1].split("_")[0]
-            for line in got.stdout.splitlines() if line.startswith("'")]
+    return [line.split()[1] for line in got.stdout.splitlines()
+            if line.startswith("Inst ")]
 
 
 def unpack(name, packages, leave_out=(), cache=CACHE):
