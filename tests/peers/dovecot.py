@@ -19,9 +19,9 @@ disable_plaintext_auth = no
 mail_location = maildir:/srv/mail/%n/Maildir
 mail_privileged_group =
 first_valid_uid = 0
-default_internal_user = {internal}
-default_internal_group = {internal_group}
-default_login_user = {login}
+default_internal_user = dovecot
+default_internal_group = dovecot
+default_login_user = dovenull
 maildir_stat_dirs = yes
 namespace inbox {{
   inbox = yes
@@ -32,7 +32,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid={mail} gid={mail} home=/srv/mail/%n
+  args = uid=peermail gid=peermail home=/srv/mail/%n
 }}
 service imap-login {{
   chroot =
@@ -78,26 +78,16 @@ class Dovecot(Peer):
     extra = ""
 
     def configure(self):
-        if os.geteuid() == 0:
-            self.root.add_users([("dovecot", 61001), ("dovenull", 61002),
-                                 ("peermail", 61003)])
-            names = {"internal": "dovecot", "internal_group": "dovecot",
-                     "login": "dovenull", "mail": "peermail"}
-            owner = 61003
-        else:
-            # Root of a user namespace: the only identity there is.
-            names = {"internal": "root", "internal_group": "root",
-                     "login": "root", "mail": "root"}
-            owner = os.geteuid()
+        self.root.add_users([("dovecot", 61001), ("dovenull", 61002),
+                             ("peermail", 61003)])
         mail = self.root.path("/srv/mail")
         mail.mkdir(exist_ok=True)
-        if os.geteuid() == 0:
-            os.chown(mail, owner, owner)
-        (self.root.path("/var/lib/dovecot")).mkdir(exist_ok=True)
+        os.chown(mail, 61003, 61003)
+        self.root.path("/var/lib/dovecot").mkdir(exist_ok=True)
         self.root.write("/etc/dovecot/users", "".join(
             "%s:{PLAIN}%s\n" % (u, self.password) for u in self.users))
         self.root.write("/etc/dovecot/dovecot.conf",
-                        _CONF.format(**self.ports, **names, extra=self.extra))
+                        _CONF.format(**self.ports, extra=self.extra))
 
     def command(self):
         return ["/usr/sbin/dovecot", "-F"]

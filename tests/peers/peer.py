@@ -8,7 +8,8 @@ import smtplib
 import tempfile
 import time
 
-from .root import CACHE, PrivateRoot, free_port, unpack, wait_for_port
+from .root import (
+    CACHE, PeerMissing, PrivateRoot, free_port, unpack, wait_for_port)
 
 
 class Peer:
@@ -32,6 +33,9 @@ class Peer:
         ports: fixed ports by name; the rest are free ones.
         binds: directories of the machine to show inside, {host: inside}.
         """
+        if os.geteuid() != 0:
+            raise PeerMissing("%s runs under several users: needs root"
+                              % self.name)
         self.ports = {n: free_port() for n in self.port_names}
         self.ports.update(ports or {})
         unpacked = unpack(self.name, self.packages, self.leave_out,
