@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-EXTRA_DIST += check build-aux/install-packages \
-	tests/packages.txt tests/run.py \
-	tests/lint tests/peers
+EXTRA_DIST += check quickstart README.md build-aux/install-packages \
+	tests/packages.txt tests/run.py tests/corpus tests/integration \
+	tests/lint tests/peers tests/support
+
+dist-hook:
+	find $(distdir) -name __pycache__ -prune -exec rm -rf {} +
 
 # What tests/run.py asks for: builds without running.
 .PHONY: check-programs fuzz-programs print-unit-tests

@@ -68,7 +68,7 @@ protocol lmtp {{
 
 
 class Dovecot(Peer):
-    """Accounts: whatever name, password "peer"; mail below state/srv/mail."""
+    """Accounts: users, password "peer"; mail below state/srv/mail."""
 
     name = "dovecot"
     packages = ["dovecot-core", "dovecot-imapd", "dovecot-pop3d",
