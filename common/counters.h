@@ -17,26 +17,26 @@
 
 /* New names go to the end: the layout is shared between versions. */
 enum counter {
-	COUNTER_SESSIONS,	 /* gauge: open connections or sessions */
-	COUNTER_CONNECTIONS,	 /* total accepted */
-	COUNTER_REFUSED,	 /* connections over a limit */
-	COUNTER_TLS_HANDSHAKES,	 /* total done */
+	COUNTER_SESSIONS,       /* gauge: open connections or sessions */
+	COUNTER_CONNECTIONS,    /* total accepted */
+	COUNTER_REFUSED,        /* connections over a limit */
+	COUNTER_TLS_HANDSHAKES, /* total done */
 	COUNTER_TLS_FAILURES,
-	COUNTER_LOGINS,		 /* total successful */
+	COUNTER_LOGINS, /* total successful */
 	COUNTER_LOGIN_FAILURES,
 	COUNTER_MESSAGES_ACCEPTED, /* smtpd: 250 after DATA */
 	COUNTER_MESSAGES_REFUSED,  /* smtpd: 4xx or 5xx after DATA */
 	COUNTER_RECIPIENTS_REFUSED,
-	COUNTER_DELIVERIES,	 /* deliveryd: recipients answered 250 */
+	COUNTER_DELIVERIES, /* deliveryd: recipients answered 250 */
 	COUNTER_DELIVERIES_DEFERRED,
 	COUNTER_OCTETS_IN,
 	COUNTER_OCTETS_OUT,
 	COUNTER_COMMANDS,
 	COUNTER_TIMEOUTS,
-	COUNTER_DIRECTORY_HITS,	 /* tenantd */
+	COUNTER_DIRECTORY_HITS, /* tenantd */
 	COUNTER_DIRECTORY_LOOKUPS,
 	COUNTER_DIRECTORY_ERRORS,
-	COUNTER_MESSAGES_READ,	 /* RETR, BODY[] */
+	COUNTER_MESSAGES_READ, /* RETR, BODY[] */
 	COUNTER_MESSAGES_EXPUNGED,
 	COUNTER_END,
 };
@@ -44,7 +44,7 @@ enum counter {
 
 struct counters {
 	uint32_t version; /* 1 */
-	uint32_t count;	  /* COUNTER_END of the writer */
+	uint32_t count;   /* COUNTER_END of the writer */
 	_Atomic uint64_t value[COUNTERS_ROOM];
 };
 

@@ -29,7 +29,7 @@ enum log_level {
 	LOG_LEVEL_ERROR,   /* an operator must act */
 	LOG_LEVEL_WARNING, /* we coped */
 	LOG_LEVEL_NOTICE,  /* mail changed hands */
-	LOG_LEVEL_INFO,	   /* connections */
+	LOG_LEVEL_INFO,    /* connections */
 	LOG_LEVEL_DEBUG,   /* everything */
 };
 
@@ -53,21 +53,38 @@ struct log {
 /* The context of the process itself: no id. */
 extern const struct log log_process;
 
-enum log_target { LOG_TO_STDERR, LOG_TO_FILE, LOG_TO_SYSLOG };
+enum log_target {
+	LOG_TO_STDERR,
+	LOG_TO_FILE,
+	LOG_TO_SYSLOG
+};
 
 /*
- * Sets up the process's log.  program names the daemon ("smtpd").  For
- * LOG_TO_FILE, fd is the open file (O_APPEND) and becomes the log's; else -1.
- * Call again to move to a new file.  Thread-safe.
+ * Sets up the process's log.  program names the daemon ("smtpd"; a string
+ * that stays).  For LOG_TO_FILE, fd is the open file (O_APPEND) and becomes
+ * the log's, also on failure; for LOG_TO_SYSLOG likewise a socket connected
+ * to /dev/log, or -1 to connect here; else -1.  Call again to move to a new
+ * file.  Thread-safe.  Before the first call lines go to standard error.
  */
 int log_open(const char *program, enum log_target target, int fd,
     enum log_level level, struct err *err);
 /* True when a line of this level would be written. */
 bool log_wants(enum log_level level);
+/* A datagram socket connected to the system's log, for log_open. */
+int log_syslog_fd(int *fd_out, struct err *err);
+/* "error", "warning", "notice", "info", "debug". */
+const char *log_level_name(enum log_level level);
 
 struct log_field {
 	const char *name;
-	enum { LOG_END, LOG_STR, LOG_SPAN, LOG_U64, LOG_I64, LOG_ERR } type;
+	enum {
+		LOG_END,
+		LOG_STR,
+		LOG_SPAN,
+		LOG_U64,
+		LOG_I64,
+		LOG_ERR
+	} type;
 	union {
 		struct span span;
 		uint64_t u64;

@@ -42,15 +42,21 @@ void packet_put_u64(struct buf *b, uint8_t tag, uint64_t value); /* 8 octets */
 int packet_open(struct span packet, uint8_t version,
     struct packet_head *head_out, struct span *fields_out, struct err *err);
 
-enum packet_next { PACKET_FIELD, PACKET_END, PACKET_BROKEN };
+enum packet_next {
+	PACKET_FIELD,
+	PACKET_END,
+	PACKET_BROKEN
+};
 /* Takes the next field off the front of *fields. */
 enum packet_next packet_next(
     struct span *fields, uint8_t *tag_out, struct span *value_out);
 /* Readers of one value: false when it has another shape or does not fit. */
 bool packet_u64(struct span value, uint64_t *out);
-bool packet_text(struct span value, char *out, size_t out_size); /* no NUL in it */
+bool packet_text(
+    struct span value, char *out, size_t out_size); /* no NUL in it */
 
-/* ---- sockets --------------------------------------------------------------- */
+/* ---- sockets ---------------------------------------------------------------
+ */
 /*
  * One packet out or in, with descriptors.  timeout_ms < 0: wait for ever,
  * 0: do not wait.  packet_recv empties *b (max PACKET_MAX) first; received

@@ -6,13 +6,13 @@ common_libcommon_a_SOURCES = \
 	common/cleanup.h \
 	common/conf.h \
 	common/conn.h \
-	common/counters.h \
+	common/counters.c common/counters.h \
 	common/daemon.h \
 	common/err.c common/err.h \
-	common/file.h \
+	common/file.c common/file.h \
 	common/handoff.h \
-	common/log.h \
-	common/packet.h \
+	common/log.c common/log.h \
+	common/packet.c common/packet.h \
 	common/reactor.h \
 	common/sandbox.h \
 	common/session_host.h \
@@ -22,3 +22,16 @@ common_libcommon_a_SOURCES = \
 unit_tests += tests/unit/test_span
 tests_unit_test_span_SOURCES = tests/unit/test_span.c
 tests_unit_test_span_LDADD = common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_log
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_LDADD = common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_packet
+tests_unit_test_packet_SOURCES = tests/unit/test_packet.c
+tests_unit_test_packet_LDADD = common/libcommon.a $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_packet
+tests_fuzz_fuzz_packet_SOURCES = tests/fuzz/fuzz_packet.c
+tests_fuzz_fuzz_packet_LDADD = common/libcommon.a
+tests_fuzz_fuzz_packet_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
