@@ -44,11 +44,21 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(skip)
 
 
-def _make(settings=""):
+@pytest.fixture(scope="session")
+def installed():
+    """What make install puts into a prefix, reachable for every user."""
     # /tmp rather than the checkout: daemons under their own users must be
     # able to reach it wherever the checkout lies.
+    prefix = pathlib.Path(tempfile.mkdtemp(prefix="hk-prefix-"))
+    prefix.chmod(0o755)
+    Platform(prefix.with_name(prefix.name + "-none"), BUILD).install(prefix)
+    yield prefix
+    shutil.rmtree(prefix)
+
+
+def _make(installed, settings=""):
     root = pathlib.Path(tempfile.mkdtemp(prefix="hk-test-"))
-    platform = Platform(root, BUILD, settings=settings)
+    platform = Platform(root, BUILD, settings=settings, installed=installed)
     try:
         platform.create()
         platform.start()
@@ -75,26 +85,26 @@ def _finish(platform):
 
 
 @pytest.fixture(scope="session")
-def platform():
-    made = _make()
+def platform(installed):
+    made = _make(installed)
     yield made
     _finish(made)
 
 
 @pytest.fixture
-def fresh_platform():
-    made = _make()
+def fresh_platform(installed):
+    made = _make(installed)
     yield made
     _finish(made)
 
 
 @pytest.fixture
-def make_platform():
+def make_platform(installed):
     """make_platform(settings): a platform with more text in hikyaku.conf."""
     made = []
 
     def make(settings=""):
-        made.append(_make(settings))
+        made.append(_make(installed, settings))
         return made[-1]
 
     yield make
