@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -24,11 +25,11 @@
 enum conf_type {
 	CONF_TYPE_STRING,  /* char *, owned by the struct */
 	CONF_TYPE_STRINGS, /* struct conf_strings */
-	CONF_TYPE_BOOL,	   /* bool: yes, no, true, false, on, off */
+	CONF_TYPE_BOOL,    /* bool: yes, no, true, false, on, off */
 	CONF_TYPE_COUNT,   /* uint64_t within min..max */
 	CONF_TYPE_OCTETS,  /* uint64_t: "35M", k, M, G are powers of 1024 */
 	CONF_TYPE_SECONDS, /* uint64_t: "5m", s, m, h, d */
-	CONF_TYPE_ENUM,	   /* unsigned: index into choices */
+	CONF_TYPE_ENUM,    /* unsigned: index into choices */
 };
 
 struct conf_strings {
@@ -39,34 +40,56 @@ struct conf_strings {
 struct conf_key {
 	const char *name; /* "message-max" */
 	enum conf_type type;
-	size_t offset;	      /* of the field in the section's struct */
-	const char *fallback; /* default, written as in the file */
-	uint64_t min, max;    /* COUNT, OCTETS, SECONDS */
+	size_t offset;              /* of the field in the section's struct */
+	const char *fallback;       /* default, written as in the file */
+	uint64_t min, max;          /* COUNT, OCTETS, SECONDS */
 	const char *const *choices; /* ENUM: NULL-terminated */
-	const char *help;     /* half a sentence; the man page says more */
+	const char *help; /* half a sentence; the man page says more */
 };
 
 #define CONF_STRING(s, f, n, d, h)                                             \
-	{ (n), CONF_TYPE_STRING, offsetof(s, f), (d), 0, 0, NULL, (h) }
+	{                                                                      \
+		(n), CONF_TYPE_STRING, offsetof(s, f), (d), 0, 0, NULL, (h)    \
+	}
 #define CONF_STRINGS(s, f, n, h)                                               \
-	{ (n), CONF_TYPE_STRINGS, offsetof(s, f), NULL, 0, 0, NULL, (h) }
+	{                                                                      \
+		(n), CONF_TYPE_STRINGS, offsetof(s, f), NULL, 0, 0, NULL, (h)  \
+	}
 #define CONF_BOOL(s, f, n, d, h)                                               \
-	{ (n), CONF_TYPE_BOOL, offsetof(s, f), (d), 0, 0, NULL, (h) }
+	{                                                                      \
+		(n), CONF_TYPE_BOOL, offsetof(s, f), (d), 0, 0, NULL, (h)      \
+	}
 #define CONF_COUNT(s, f, n, d, lo, hi, h)                                      \
-	{ (n), CONF_TYPE_COUNT, offsetof(s, f), (d), (lo), (hi), NULL, (h) }
+	{                                                                      \
+		(n), CONF_TYPE_COUNT, offsetof(s, f), (d), (lo), (hi), NULL,   \
+		    (h)                                                        \
+	}
 #define CONF_OCTETS(s, f, n, d, lo, hi, h)                                     \
-	{ (n), CONF_TYPE_OCTETS, offsetof(s, f), (d), (lo), (hi), NULL, (h) }
+	{                                                                      \
+		(n), CONF_TYPE_OCTETS, offsetof(s, f), (d), (lo), (hi), NULL,  \
+		    (h)                                                        \
+	}
 #define CONF_SECONDS(s, f, n, d, lo, hi, h)                                    \
-	{ (n), CONF_TYPE_SECONDS, offsetof(s, f), (d), (lo), (hi), NULL, (h) }
+	{                                                                      \
+		(n), CONF_TYPE_SECONDS, offsetof(s, f), (d), (lo), (hi), NULL, \
+		    (h)                                                        \
+	}
 #define CONF_ENUM(s, f, n, d, c, h)                                            \
-	{ (n), CONF_TYPE_ENUM, offsetof(s, f), (d), 0, 0, (c), (h) }
+	{                                                                      \
+		(n), CONF_TYPE_ENUM, offsetof(s, f), (d), 0, 0, (c), (h)       \
+	}
 
 struct conf_section {
-	const char *name;	     /* "smtpd"; NULL: the top level */
+	const char *name; /* "smtpd"; NULL: the top level */
 	const struct conf_key *keys;
 	size_t keys_len;
 	size_t size; /* of the struct that the offsets are in */
 };
+
+/*
+ * Known sections: listen NAME, tls, users, metrics, tenantd, smtpd, deliveryd,
+ * pop3d, imapd (conf_outline.c has the list); any other is refused.
+ */
 
 /*
  * Parses text (file: its name for messages) and fills *out, a struct as the
@@ -80,6 +103,9 @@ void conf_section_fini(const struct conf_section *section, void *out);
 /* The settings in force, one "key = value" a line. */
 void conf_print(
     const struct conf_section *section, const void *values, struct buf *out);
+
+/* "SECTION KEY" a line, or "KEY" of the top level; for the man page's check. */
+void conf_print_keys(const struct conf_section *section, struct buf *out);
 
 /*
  * The titled sections "listen NAME { address = {...} }".  address is
@@ -96,5 +122,13 @@ struct conf_listeners {
 int conf_listeners_parse(struct span text, const char *file,
     struct conf_listeners *out, struct err *err);
 void conf_listeners_fini(struct conf_listeners *l);
+CLEANUP_DEFINE_VALUE(struct conf_listeners, conf_listeners_fini)
+
+/*
+ * One such address.  A path is limited by sun_path (107 octets).
+ * Errors: ERR_SYNTAX, what stood there and what was expected.
+ */
+int conf_address_parse(const char *text, struct sockaddr_storage *out,
+    socklen_t *len_out, struct err *err);
 
 #endif

@@ -4,7 +4,11 @@ common_libcommon_a_SOURCES = \
 	common/ascii.c common/ascii.h \
 	common/buf.c common/buf.h \
 	common/cleanup.h \
-	common/conf.h \
+	common/conf.c common/conf.h \
+	common/conf_confuse.h \
+	common/conf_listeners.c \
+	common/conf_outline.c common/conf_outline.h \
+	common/conf_value.c common/conf_value.h \
 	common/conn.h \
 	common/counters.c common/counters.h \
 	common/daemon.h \
@@ -23,6 +27,10 @@ unit_tests += tests/unit/test_span
 tests_unit_test_span_SOURCES = tests/unit/test_span.c
 tests_unit_test_span_LDADD = common/libcommon.a $(unit_ldadd)
 
+unit_tests += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_LDADD = common/libcommon.a $(CONFUSE_LIBS) $(unit_ldadd)
+
 unit_tests += tests/unit/test_log
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_LDADD = common/libcommon.a $(unit_ldadd)
@@ -35,3 +43,8 @@ fuzz_targets += tests/fuzz/fuzz_packet
 tests_fuzz_fuzz_packet_SOURCES = tests/fuzz/fuzz_packet.c
 tests_fuzz_fuzz_packet_LDADD = common/libcommon.a
 tests_fuzz_fuzz_packet_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+fuzz_targets += tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c
+tests_fuzz_fuzz_conf_LDADD = common/libcommon.a $(CONFUSE_LIBS)
+tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
