@@ -19,6 +19,7 @@ common_libcommon_a_SOURCES = \
 	common/packet.c common/packet.h \
 	common/reactor.h \
 	common/sandbox.h \
+	common/sasl.h \
 	common/session_host.c common/session_host.h \
 	common/span.c common/span.h \
 	common/tls.h

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-EXTRA_DIST += tenants/login.h
+EXTRA_DIST += tenants/client.h
