@@ -10,8 +10,14 @@ common_libcommon_a_SOURCES = \
 	common/conf_outline.c common/conf_outline.h \
 	common/conf_value.c common/conf_value.h \
 	common/conn.h \
+	common/control.c common/control.h \
 	common/counters.c common/counters.h \
-	common/daemon.h \
+	common/daemon.c common/daemon.h \
+	common/daemon_conf.c common/daemon_conf.h \
+	common/daemon_control.c \
+	common/daemon_main.c \
+	common/daemon_private.h \
+	common/daemon_settings.c \
 	common/err.c common/err.h \
 	common/file.c common/file.h \
 	common/handoff.h \
