@@ -19,10 +19,16 @@
 #include "common/reactor.h"
 #include "common/span.h"
 
+struct counters;
 struct tls_context;
 
 enum verdict {
-	VERDICT_PARK,  /* wait for what is to be gathered, or for a wake */
+	/*
+	 * Wait for what the last take wants, or for a wake.  A session that is
+	 * called with something to take and takes nothing is not listened to
+	 * again until conn_wake, conn_pause's end, or its time is over.
+	 */
+	VERDICT_PARK,
 	VERDICT_CLOSE, /* flush what is pending within the deadline, close */
 	VERDICT_GONE,  /* the descriptor was handed off: free, close nothing */
 };
@@ -41,13 +47,13 @@ struct conn_service {
 struct conn_options {
 	const struct conn_service *service;
 	void *session;
-	const struct log *log; /* borrowed from the session */
-	size_t line_max;       /* octets of a line with its CRLF */
-	unsigned wait_ms;      /* a whole command within this time */
-	unsigned min_rate;     /* octets a second for data, literals, output;
-				  0: no minimum */
+	const struct log *log;   /* borrowed from the session */
+	size_t line_max;         /* octets of a line with its CRLF */
+	unsigned wait_ms;        /* a whole command within this time */
+	unsigned min_rate;       /* octets a second for data, literals, output;
+				    0: no minimum */
 	struct tls_context *tls; /* implicit TLS: handshake first; or NULL */
-	bool yield_read;	 /* no reading until conn_resume (greet pause) */
+	struct counters *counters; /* TLS and timeouts are counted; or NULL */
 };
 
 /*
@@ -96,6 +102,9 @@ enum take conn_take_line(struct conn *c, bool lf_ends, struct span *line_out);
 
 /* True when octets are buffered here or inside TLS (pipelined input). */
 bool conn_input_pending(const struct conn *c);
+/* The same, and looks into the kernel too: a client that does not wait for
+ * its greeting (return VERDICT_PARK with conn_pause from the first serve). */
+bool conn_input_waiting(const struct conn *c);
 /* Drops buffered input (RFC 3207 4.2); answers how many octets. */
 size_t conn_discard_input(struct conn *c);
 
@@ -121,18 +130,21 @@ enum take conn_take_data(struct conn *c, uint64_t max, struct sink *sink);
 struct spool {
 	struct sink sink;
 	struct buf memory; /* the content while it is small */
-	int fd;		   /* or -1: everything is in memory */
-	int dirfd;	   /* where the file is made (O_TMPFILE); -1: memfd */
+	int fd;            /* or -1: everything is in memory */
+	int dirfd;         /* where the file is made (O_TMPFILE); -1: memfd */
 	uint64_t octets;
 	size_t memory_max;
 	bool failed;
+	void *map; /* of spool_map */
+	size_t map_len;
 };
 void spool_init(struct spool *s, size_t memory_max, int dirfd);
 void spool_fini(struct spool *s);
 CLEANUP_DEFINE_VALUE(struct spool, spool_fini)
 /* The content in one piece: borrowed, mapped when it is a file. */
 int spool_map(struct spool *s, struct span *out, struct err *err);
-/* A descriptor with the content (a sealed memfd, or the file); caller closes. */
+/* A descriptor with the content (a sealed memfd, or the file); caller closes.
+ */
 int spool_fd(struct spool *s, int *fd_out, struct err *err);
 
 /* ---- writing ----------------------------------------------------------- */
@@ -185,7 +197,7 @@ const char *conn_tls_server_name(const struct conn *c);
 
 struct conn_peer {
 	struct sockaddr_storage address, local; /* AF_UNSPEC: unix socket */
-	char address_text[48];			/* "192.0.2.1", "unix" */
+	char address_text[48];                  /* "192.0.2.1", "unix" */
 	char local_text[48];
 	uint16_t port, local_port;
 	uid_t uid; /* SO_PEERCRED of a Unix socket, else (uid_t)-1 */

@@ -33,9 +33,9 @@ struct reactor;
 struct conn;
 
 struct reactor_options {
-	unsigned workers;	 /* threads that run sessions, 1..256 */
+	unsigned workers;        /* threads that run sessions, 1..256 */
 	unsigned tenant_workers; /* of them, at most so many for one tenant */
-	size_t conns_max;	 /* accepted connections at a time */
+	size_t conns_max;        /* accepted connections at a time */
 };
 
 int reactor_new(const struct reactor_options *options,
@@ -59,11 +59,6 @@ struct reactor_listener {
 };
 int reactor_listen(
     struct reactor *r, const struct reactor_listener *l, struct err *err);
-/* Accepts on fd too, handled as the listener on like is. */
-int reactor_listen_like(
-    struct reactor *r, int like, int fd, struct err *err);
-/* Ends accepting on this one, which its owner then may close. */
-void reactor_unlisten(struct reactor *r, int fd);
 /* Stops accepting on all listeners (drain); parked conns go on. */
 void reactor_listen_stop(struct reactor *r);
 
@@ -99,6 +94,10 @@ void reactor_stop(struct reactor *r); /* any thread, async-signal-safe */
 void reactor_drain(struct reactor *r, unsigned wait_ms);
 
 size_t reactor_conns(const struct reactor *r);
+
+/* Makes malloc give memory back that idle sessions need not hold: call it
+ * first thing in a daemon. */
+void reactor_tune_memory(void);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 uint64_t clock_ms(void);

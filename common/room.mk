@@ -9,26 +9,28 @@ common_libcommon_a_SOURCES = \
 	common/conf_listeners.c \
 	common/conf_outline.c common/conf_outline.h \
 	common/conf_value.c common/conf_value.h \
-	common/conn.h \
-	common/control.c common/control.h \
+	common/conn.c common/conn.h \
+	common/conn_io.c common/conn_private.h \
+	common/conn_read.c common/conn_relay.c \
+	common/conn_tls.c common/conn_write.c \
 	common/counters.c common/counters.h \
-	common/daemon.c common/daemon.h \
-	common/daemon_conf.c common/daemon_conf.h \
-	common/daemon_control.c \
-	common/daemon_main.c \
-	common/daemon_private.h \
-	common/daemon_settings.c \
+	common/daemon.h \
 	common/err.c common/err.h \
 	common/file.c common/file.h \
-	common/handoff.h \
+	common/handoff.c common/handoff.h \
 	common/log.c common/log.h \
+	common/maildata.c common/maildata.h \
 	common/packet.c common/packet.h \
-	common/reactor.h \
+	common/reactor.c common/reactor.h \
+	common/reactor_private.h \
+	common/reactor_timer.c common/reactor_work.c \
 	common/sandbox.h \
-	common/sasl.h \
 	common/session_host.c common/session_host.h \
 	common/span.c common/span.h \
-	common/tls.h
+	common/spool.c \
+	common/tls.c common/tls.h \
+	common/tls_pem.c common/tls_private.h \
+	common/tls_ticket.c
 
 unit_tests += tests/unit/test_span
 tests_unit_test_span_SOURCES = tests/unit/test_span.c
@@ -55,3 +57,12 @@ fuzz_targets += tests/fuzz/fuzz_conf
 tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c
 tests_fuzz_fuzz_conf_LDADD = common/libcommon.a $(CONFUSE_LIBS)
 tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_maildata
+tests_unit_test_maildata_SOURCES = tests/unit/test_maildata.c
+tests_unit_test_maildata_LDADD = common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_conn
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c \
+	tests/unit/rig.c tests/unit/rig.h
+tests_unit_test_conn_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)

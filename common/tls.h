@@ -33,7 +33,7 @@ struct tls_options {
 	/* TLS_TICKET_SECRET_LEN octets, or empty: tickets off. */
 	struct span ticket_secret;
 	const char *minimum; /* "TLSv1.2" (NULL) or "TLSv1.3", "TLSv1" … */
-	const char *alpn;    /* "imap", "pop3" (RFC 7301), or NULL: not checked */
+	const char *alpn; /* "imap", "pop3" (RFC 7301), or NULL: not checked */
 };
 
 /*

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One attempt at reading or writing, in clear or under TLS. */
+#include "common/conn_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+void
+conn_fail(struct conn *c, enum err_kind kind, const char *what)
+{
+	int saved = errno;
+
+	if (c->err != NULL)
+		return; /* the first reason is the reason */
+	c->err = calloc(1, sizeof(*c->err));
+	if (c->err == NULL)
+		return;
+	errno = saved;
+	(void)err_set_at(c->err, kind, kind == ERR_TEMP ? saved : 0, __FILE__,
+	    __LINE__, "%s", what);
+}
+
+const struct err *
+conn_err(const struct conn *c)
+{
+	static const struct err unknown = { .kind = ERR_CLOSED,
+		.file = __FILE__,
+		.line = __LINE__,
+		.text = "connection ended" };
+
+	return c->err == NULL ? &unknown : c->err;
+}
+
+static enum io
+clear_read(struct conn *c, char *out, size_t len, size_t *got_out)
+{
+	ssize_t got;
+
+	do
+		got = recv(c->fd, out, len, MSG_DONTWAIT);
+	while (got == -1 && errno == EINTR);
+	if (got > 0) {
+		*got_out = (size_t)got;
+		return IO_OK;
+	}
+	if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return IO_AGAIN;
+	if (got == -1)
+		conn_fail(c, ERR_TEMP, "recv");
+	return IO_CLOSED;
+}
+
+enum io
+conn_io_read(struct conn *c, char *out, size_t len, size_t *got_out)
+{
+	enum io io;
+
+	if (c->eof)
+		return IO_CLOSED;
+	io = c->ssl == NULL ? clear_read(c, out, len, got_out)
+			    : conn_tls_read(c, out, len, got_out);
+	switch (io) {
+	case IO_OK:
+		/* A short read has emptied the socket; epoll tells of more. */
+		if (c->ssl == NULL && *got_out < len)
+			c->readable = false;
+		break;
+	case IO_AGAIN:
+		c->readable = false;
+		break;
+	case IO_CLOSED:
+		c->eof = true;
+		break;
+	}
+	return io;
+}
+
+enum io
+conn_io_write(struct conn *c, struct span octets, bool more, size_t *taken_out)
+{
+	ssize_t sent;
+
+	if (c->ssl != NULL)
+		return conn_tls_write(c, octets, taken_out);
+	do
+		sent = send(c->fd, octets.p, octets.len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+	while (sent == -1 && errno == EINTR);
+	if (sent >= 0) {
+		*taken_out = (size_t)sent;
+		return IO_OK;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return IO_AGAIN;
+	conn_fail(c, ERR_TEMP, "send");
+	return IO_CLOSED;
+}

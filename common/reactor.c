@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "common/reactor.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/conn_private.h"
+#include "common/log.h"
+#include "common/reactor_private.h"
+
+#define EVENTS_MAX 64
+/* Accepted in one go before parked conns get their turn. */
+#define ACCEPT_BATCH 16
+/* Without free descriptors: how long nothing is accepted. */
+#define ACCEPT_PAUSE_MS 100
+#define EMFILE_LOG_MS 60000
+
+uint64_t
+clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void
+reactor_tune_memory(void)
+{
+	/* Workers share two arenas; one a thread would keep what each peaked
+	 * at.  Freed memory above 64 KB goes back to the kernel. */
+	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}
+
+/* ---- slots ----------------------------------------------------------------
+ */
+
+static int
+slots_grow(struct reactor *r, struct err *err)
+{
+	uint32_t cap = r->slots_cap == 0 ? 32 : r->slots_cap * 2;
+	struct slot *slots = reallocarray(r->slots, cap, sizeof(*slots));
+
+	if (slots == NULL)
+		return err_sys(err, "%u slots", cap);
+	memset(slots + r->slots_cap, 0, (cap - r->slots_cap) * sizeof(*slots));
+	r->slots = slots;
+	r->slots_cap = cap;
+	return 0;
+}
+
+int
+reactor_slot_new(struct reactor *r, enum slot_kind kind, void *object,
+    uint32_t *slot_out, struct err *err)
+{
+	struct slot *slot;
+	uint32_t at;
+
+	if (r->slots_free != 0) {
+		at = r->slots_free - 1;
+		r->slots_free = r->slots[at].u.next_free;
+	} else {
+		if (r->slots_len == r->slots_cap && slots_grow(r, err) == -1)
+			return -1;
+		at = r->slots_len++;
+	}
+	slot = &r->slots[at];
+	slot->kind = kind;
+	switch (kind) {
+	case SLOT_LISTENER:
+		slot->u.listener = object;
+		break;
+	case SLOT_WATCH:
+		slot->u.watch = object;
+		break;
+	case SLOT_CONN:
+		slot->u.conn = object;
+		break;
+	case SLOT_FREE:
+	case SLOT_SELF:
+		break;
+	}
+	*slot_out = at;
+	return 0;
+}
+
+void
+reactor_slot_free(struct reactor *r, uint32_t slot)
+{
+	r->slots[slot].kind = SLOT_FREE;
+	r->slots[slot].serial++;
+	r->slots[slot].u.next_free = r->slots_free;
+	r->slots_free = slot + 1;
+}
+
+uint64_t
+reactor_slot_data(const struct reactor *r, uint32_t slot, unsigned which)
+{
+	return (uint64_t)r->slots[slot].serial << 32 | (uint64_t)slot << 1 |
+	       which;
+}
+
+/* ---- waking the reactor thread ---------------------------------------------
+ */
+
+void
+reactor_wake(struct reactor *r)
+{
+	uint64_t one = 1;
+
+	/* Full only when it is readable anyway. */
+	if (write(r->wakefd, &one, sizeof(one)) == -1)
+		return;
+}
+
+void
+reactor_wake_before(struct reactor *r, uint64_t at_ms)
+{
+	if (at_ms >= r->sleep_until_ms)
+		return;
+	r->sleep_until_ms = 0; /* wake once */
+	reactor_wake(r);
+}
+
+void
+reactor_stop(struct reactor *r)
+{
+	int saved = errno;
+
+	atomic_store(&r->stop, true);
+	reactor_wake(r);
+	errno = saved;
+}
+
+size_t
+reactor_conns(const struct reactor *r)
+{
+	return atomic_load(&r->conns);
+}
+
+/* ---- life -------------------------------------------------------------------
+ */
+
+static int
+epoll_add(
+    struct reactor *r, int fd, uint32_t events, uint32_t slot, struct err *err)
+{
+	struct epoll_event event = { .events = events,
+		.data.u64 = reactor_slot_data(r, slot, 0) };
+
+	if (epoll_ctl(r->epfd, EPOLL_CTL_ADD, fd, &event) == -1)
+		return err_sys(err, "epoll_ctl");
+	return 0;
+}
+
+static int
+open_descriptors(struct reactor *r, struct err *err)
+{
+	uint32_t slot;
+
+	r->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (r->epfd == -1)
+		return err_sys(err, "epoll_create1");
+	r->wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->wakefd == -1)
+		return err_sys(err, "eventfd");
+	if (reactor_slot_new(r, SLOT_SELF, NULL, &slot, err) == -1)
+		return -1;
+	return epoll_add(r, r->wakefd, EPOLLIN, slot, err);
+}
+
+static void
+cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
+int
+reactor_new(const struct reactor_options *options, struct reactor **reactor_out,
+    struct err *err)
+{
+	CLEANUP(reactor_free) struct reactor *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return err_sys(err, "reactor");
+	r->epfd = r->wakefd = -1;
+	(void)pthread_mutex_init(&r->lock, NULL);
+	cond_init(&r->work);
+	r->options = *options;
+	if (r->options.workers == 0 || r->options.workers > 256)
+		return err_set(
+		    err, ERR_LIMIT, "%u workers: 1 to 256", r->options.workers);
+	if (r->options.tenant_workers == 0 ||
+	    r->options.tenant_workers > r->options.workers)
+		r->options.tenant_workers = r->options.workers;
+	r->workers = calloc(r->options.workers, sizeof(*r->workers));
+	if (r->workers == NULL)
+		return err_sys(err, "%u workers", r->options.workers);
+	if (open_descriptors(r, err) == -1)
+		return -1;
+
+	/* A peer that went away is an error of write, not the end of us. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	*reactor_out = STEAL(r);
+	return 0;
+}
+
+/* Ends all conns; no worker is left. */
+static void
+end_conns(struct reactor *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->slots_len; i++)
+		if (r->slots[i].kind == SLOT_CONN)
+			conn_abort(r->slots[i].u.conn);
+}
+
+void
+reactor_free(struct reactor *r)
+{
+	uint32_t i;
+
+	if (r == NULL)
+		return;
+	if (r->workers != NULL)
+		work_end(r);
+	end_conns(r);
+	for (i = 0; i < r->slots_len; i++) {
+		if (r->slots[i].kind == SLOT_LISTENER)
+			free(r->slots[i].u.listener);
+		else if (r->slots[i].kind == SLOT_WATCH)
+			free(r->slots[i].u.watch);
+	}
+	while (r->ticks != NULL) {
+		struct tick *tick = r->ticks;
+
+		r->ticks = tick->next;
+		free(tick);
+	}
+	timers_fini(&r->timers);
+	free(r->slots);
+	free(r->workers);
+	fd_close(r->epfd);
+	fd_close(r->wakefd);
+	(void)pthread_cond_destroy(&r->work);
+	(void)pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* ---- listening
+ * ---------------------------------------------------------------- */
+
+int
+reactor_listen(
+    struct reactor *r, const struct reactor_listener *l, struct err *err)
+{
+	CLEANUP(mem_free) struct reactor_listener *copy = malloc(sizeof(*copy));
+	uint32_t slot;
+	int result;
+
+	if (copy == NULL)
+		return err_sys(err, "listener");
+	*copy = *l;
+	(void)pthread_mutex_lock(&r->lock);
+	result = reactor_slot_new(r, SLOT_LISTENER, copy, &slot, err);
+	if (result == 0) {
+		/* Processes of ours may share the socket: one wakes. */
+		result =
+		    epoll_add(r, l->fd, EPOLLIN | EPOLLEXCLUSIVE, slot, err);
+		if (result == -1)
+			reactor_slot_free(r, slot);
+		else
+			copy = NULL;
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	return result;
+}
+
+/* Takes the listeners out of epoll, or puts them back. */
+static void
+listeners_arm(struct reactor *r, bool on)
+{
+	uint32_t i;
+
+	(void)pthread_mutex_lock(&r->lock);
+	for (i = 0; i < r->slots_len; i++) {
+		struct reactor_listener *l = r->slots[i].u.listener;
+
+		if (r->slots[i].kind != SLOT_LISTENER)
+			continue;
+		if (on)
+			(void)epoll_add(
+			    r, l->fd, EPOLLIN | EPOLLEXCLUSIVE, i, NULL);
+		else
+			(void)epoll_ctl(r->epfd, EPOLL_CTL_DEL, l->fd, NULL);
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+void
+reactor_listen_stop(struct reactor *r)
+{
+	atomic_store(&r->accept_stop, true);
+	reactor_wake(r);
+}
+
+static void
+accept_failed(struct reactor *r, int error)
+{
+	uint64_t now = clock_ms();
+
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS &&
+	    error != ENOMEM)
+		return; /* EAGAIN, or a client that has left already */
+	if (r->emfile_logged_ms == 0 ||
+	    now - r->emfile_logged_ms > EMFILE_LOG_MS) {
+		struct err err = ERR_INIT;
+
+		errno = error;
+		(void)err_sys(&err, "accept");
+		log_error(&log_process, "cannot accept connections for now",
+		    log_err(&err), log_u64("connections", reactor_conns(r)));
+		r->emfile_logged_ms = now;
+	}
+	listeners_arm(r, false);
+	r->accept_paused = true;
+	r->accept_resume_ms = now + ACCEPT_PAUSE_MS;
+}
+
+static void
+accept_some(struct reactor *r, const struct reactor_listener *l)
+{
+	unsigned i;
+
+	for (i = 0; i < ACCEPT_BATCH; i++) {
+		int fd =
+		    accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd == -1) {
+			if (errno == ECONNABORTED || errno == EINTR)
+				continue;
+			accept_failed(r, errno);
+			return;
+		}
+		if (r->options.conns_max != 0 &&
+		    reactor_conns(r) >= r->options.conns_max) {
+			if (l->busy != NULL)
+				l->busy(fd, l->arg);
+			(void)shutdown(fd, SHUT_WR);
+			(void)close(fd);
+			continue;
+		}
+		l->accepted(r, fd, l->arg);
+	}
+}
+
+/* ---- watching and ticking
+ * -------------------------------------------------------- */
+
+int
+reactor_watch(struct reactor *r, int fd,
+    void (*ready)(struct reactor *r, int fd, void *arg), void *arg,
+    struct err *err)
+{
+	CLEANUP(mem_free) struct watch *watch = malloc(sizeof(*watch));
+	uint32_t slot;
+	int result;
+
+	if (watch == NULL)
+		return err_sys(err, "watch");
+	*watch = (struct watch){ .fd = fd, .ready = ready, .arg = arg };
+	(void)pthread_mutex_lock(&r->lock);
+	result = reactor_slot_new(r, SLOT_WATCH, watch, &slot, err);
+	if (result == 0) {
+		result = epoll_add(r, fd, EPOLLIN, slot, err);
+		if (result == -1)
+			reactor_slot_free(r, slot);
+		else
+			watch = NULL;
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	return result;
+}
+
+void
+reactor_unwatch(struct reactor *r, int fd)
+{
+	uint32_t i;
+
+	(void)pthread_mutex_lock(&r->lock);
+	for (i = 0; i < r->slots_len; i++) {
+		if (r->slots[i].kind != SLOT_WATCH ||
+		    r->slots[i].u.watch->fd != fd)
+			continue;
+		(void)epoll_ctl(r->epfd, EPOLL_CTL_DEL, fd, NULL);
+		free(r->slots[i].u.watch);
+		reactor_slot_free(r, i);
+		break;
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+int
+reactor_every(struct reactor *r, unsigned interval_ms,
+    void (*run)(struct reactor *r, void *arg), void *arg, struct err *err)
+{
+	struct tick *tick = malloc(sizeof(*tick));
+
+	if (tick == NULL)
+		return err_sys(err, "tick");
+	*tick = (struct tick){ .run = run,
+		.arg = arg,
+		.interval_ms = interval_ms == 0 ? 1 : interval_ms };
+	tick->due_ms = clock_ms() + tick->interval_ms;
+	(void)pthread_mutex_lock(&r->lock);
+	tick->next = r->ticks;
+	r->ticks = tick;
+	reactor_wake_before(r, tick->due_ms);
+	(void)pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
+/* Ticks are only added, in front, so the list can be walked unlocked. */
+static void
+run_ticks(struct reactor *r, uint64_t now)
+{
+	struct tick *tick;
+
+	(void)pthread_mutex_lock(&r->lock);
+	tick = r->ticks;
+	(void)pthread_mutex_unlock(&r->lock);
+	for (; tick != NULL; tick = tick->next) {
+		if (tick->due_ms > now)
+			continue;
+		tick->run(r, tick->arg);
+		tick->due_ms = now + tick->interval_ms;
+	}
+}
+
+/* ---- draining
+ * ---------------------------------------------------------------- */
+
+void
+reactor_drain(struct reactor *r, unsigned wait_ms)
+{
+	uint64_t until = clock_ms() + wait_ms;
+	uint32_t i;
+
+	(void)pthread_mutex_lock(&r->lock);
+	if (!atomic_load(&r->draining) || until < r->drain_until_ms)
+		r->drain_until_ms = until;
+	atomic_store(&r->draining, true);
+	for (i = 0; i < r->slots_len; i++)
+		if (r->slots[i].kind == SLOT_CONN)
+			conn_drain(r->slots[i].u.conn);
+	(void)pthread_mutex_unlock(&r->lock);
+	reactor_listen_stop(r);
+}
+
+static bool
+drained(struct reactor *r)
+{
+	return atomic_load(&r->draining) &&
+	       (reactor_conns(r) == 0 || clock_ms() >= r->drain_until_ms);
+}
+
+/* ---- the loop
+ * ---------------------------------------------------------------- */
+
+static void
+handle_event(struct reactor *r, const struct epoll_event *event)
+{
+	uint32_t at = (uint32_t)event->data.u64 >> 1;
+	unsigned which = (unsigned)(event->data.u64 & 1);
+	struct reactor_listener listener;
+	struct watch watch;
+	enum slot_kind kind = SLOT_FREE;
+	uint64_t count;
+
+	(void)pthread_mutex_lock(&r->lock);
+	if (at < r->slots_len &&
+	    r->slots[at].serial == (uint32_t)(event->data.u64 >> 32))
+		kind = r->slots[at].kind;
+	if (kind == SLOT_CONN)
+		conn_ready(r->slots[at].u.conn, which);
+	else if (kind == SLOT_LISTENER)
+		listener = *r->slots[at].u.listener;
+	else if (kind == SLOT_WATCH)
+		watch = *r->slots[at].u.watch;
+	(void)pthread_mutex_unlock(&r->lock);
+
+	if (kind == SLOT_LISTENER) {
+		if (!r->accept_paused && !r->accept_stopped)
+			accept_some(r, &listener);
+	} else if (kind == SLOT_WATCH) {
+		watch.ready(r, watch.fd, watch.arg);
+	} else if (kind == SLOT_SELF) {
+		if (read(r->wakefd, &count, sizeof(count)) == -1)
+			return; /* somebody's wake was taken already */
+	}
+}
+
+/* Conns whose wait is over; accepting again after a pause. */
+static void
+handle_times(struct reactor *r, uint64_t now)
+{
+	struct conn *c;
+
+	(void)pthread_mutex_lock(&r->lock);
+	while ((c = timers_take(&r->timers, now)) != NULL)
+		work_add(r, c);
+	(void)pthread_mutex_unlock(&r->lock);
+
+	if (atomic_load(&r->accept_stop) && !r->accept_stopped) {
+		if (!r->accept_paused)
+			listeners_arm(r, false);
+		r->accept_stopped = true;
+	}
+	if (r->accept_paused && now >= r->accept_resume_ms) {
+		r->accept_paused = false;
+		if (!r->accept_stopped)
+			listeners_arm(r, true);
+	}
+	run_ticks(r, now);
+}
+
+/* How long epoll_wait may sleep; recorded, so that others can cut it short. */
+static int
+sleep_ms(struct reactor *r)
+{
+	uint64_t now = clock_ms(), until;
+	struct tick *tick;
+
+	(void)pthread_mutex_lock(&r->lock);
+	until = timers_next(&r->timers);
+	for (tick = r->ticks; tick != NULL; tick = tick->next)
+		if (tick->due_ms < until)
+			until = tick->due_ms;
+	if (r->accept_paused && r->accept_resume_ms < until)
+		until = r->accept_resume_ms;
+	if (atomic_load(&r->draining) && r->drain_until_ms < until)
+		until = r->drain_until_ms;
+	r->sleep_until_ms = until;
+	(void)pthread_mutex_unlock(&r->lock);
+
+	if (until == UINT64_MAX)
+		return -1;
+	if (until <= now)
+		return 0;
+	return until - now > 3600000 ? 3600000 : (int)(until - now);
+}
+
+int
+reactor_run(struct reactor *r, struct err *err)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int i, count;
+
+	while (!atomic_load(&r->stop) && !drained(r)) {
+		count = epoll_wait(r->epfd, events, EVENTS_MAX, sleep_ms(r));
+		if (count == -1 && errno != EINTR)
+			return err_sys(err, "epoll_wait");
+		(void)pthread_mutex_lock(&r->lock);
+		r->sleep_until_ms = 0;
+		(void)pthread_mutex_unlock(&r->lock);
+		for (i = 0; i < count; i++)
+			handle_event(r, &events[i]);
+		handle_times(r, clock_ms());
+	}
+	work_end(r);
+	end_conns(r);
+	return 0;
+}

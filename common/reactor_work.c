@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The workers and what they take from: deferred calls first, then ready conns,
+ * tenants in turn.
+ *
+ * Threads start when there is work and nobody idle to do it, and go after
+ * WORKER_IDLE_S without any, down to one: a session process of a quiet brand
+ * keeps a single stack.
+ */
+#include "common/reactor_private.h"
+
+#include <signal.h>
+#include <time.h>
+
+#include "common/conn_private.h"
+#include "common/log.h"
+
+#define WORKER_IDLE_S 20
+/* Session code, OpenSSL and Berkeley DB fit many times; only touched pages
+ * cost anything. */
+#define WORKER_STACK (2u << 20)
+
+/* ---- tenants ----------------------------------------------------------------
+ */
+
+static unsigned
+bucket_of(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return hash % TENANT_BUCKETS;
+}
+
+struct tenant_queue *
+queue_tenant_ref(struct run_queue *q, const char *name)
+{
+	struct tenant_queue **bucket, *t;
+
+	if (name == NULL || name[0] == '\0')
+		return &q->nobody;
+	bucket = &q->buckets[bucket_of(name)];
+	for (t = *bucket; t != NULL; t = t->bucket_next) {
+		if (strcmp(t->name, name) == 0) {
+			t->refs++;
+			return t;
+		}
+	}
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	t->name = strdup(name);
+	if (t->name == NULL) {
+		free(t);
+		return NULL;
+	}
+	t->refs = 1;
+	t->bucket_next = *bucket;
+	*bucket = t;
+	return t;
+}
+
+void
+queue_tenant_unref(struct run_queue *q, struct tenant_queue *t)
+{
+	struct tenant_queue **at;
+
+	if (t == &q->nobody || --t->refs > 0)
+		return;
+	for (at = &q->buckets[bucket_of(t->name)]; *at != t;
+	     at = &(*at)->bucket_next)
+		;
+	*at = t->bucket_next;
+	free(t->name);
+	free(t);
+}
+
+/* ---- the queue
+ * ---------------------------------------------------------------- */
+
+static void
+ring_add(struct reactor *r, struct tenant_queue *t)
+{
+	struct run_queue *q = &r->queue;
+	unsigned most =
+	    t == &q->nobody ? r->options.workers : r->options.tenant_workers;
+
+	if (t->in_ring || t->head == NULL || t->running >= most)
+		return;
+	t->in_ring = true;
+	t->ring_next = NULL;
+	if (q->ring_head == NULL)
+		q->ring_head = t;
+	else
+		q->ring_tail->ring_next = t;
+	q->ring_tail = t;
+}
+
+/* The next conn, now owned by the calling worker; NULL: nothing to do. */
+static struct conn *
+queue_take(struct reactor *r)
+{
+	struct tenant_queue *t = r->queue.ring_head;
+	struct conn *c;
+
+	if (t == NULL)
+		return NULL;
+	r->queue.ring_head = t->ring_next;
+	t->in_ring = false;
+	c = t->head;
+	t->head = c->queue_next;
+	t->running++;
+	ring_add(r, t);
+
+	c->state = CONN_RUNNING;
+	c->readable |= c->fired;
+	c->fired = false;
+	return c;
+}
+
+static void *worker_main(void *arg);
+
+static void
+worker_spawn(struct reactor *r)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	unsigned i;
+
+	for (i = 0; r->workers[i].state == WORKER_LIVE; i++)
+		;
+	if (r->workers[i].state == WORKER_EXITED)
+		(void)pthread_join(r->workers[i].thread, NULL);
+	r->workers[i].state = WORKER_NONE;
+
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
+	/* Signals are the main thread's business. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&r->workers[i].thread, &attr, worker_main, r) == 0) {
+		r->workers[i].state = WORKER_LIVE;
+		r->workers_live++;
+	} else if (r->workers_live == 0) {
+		log_error(&log_process, "no worker thread can be started");
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attr);
+}
+
+/* Somebody takes up what was just queued. */
+static void
+work_notify(struct reactor *r)
+{
+	if (r->workers_idle > r->workers_called) {
+		r->workers_called++;
+		(void)pthread_cond_signal(&r->work);
+	} else if (r->workers_live < r->options.workers && !r->ending) {
+		worker_spawn(r);
+	}
+}
+
+void
+work_add(struct reactor *r, struct conn *c)
+{
+	struct tenant_queue *t = c->tenant;
+
+	c->state = CONN_QUEUED;
+	c->queue_next = NULL;
+	if (t->head == NULL)
+		t->head = c;
+	else
+		t->tail->queue_next = c;
+	t->tail = c;
+	ring_add(r, t);
+	if (t->in_ring)
+		work_notify(r);
+}
+
+void
+work_release(struct reactor *r, struct conn *c)
+{
+	c->tenant->running--;
+	ring_add(r, c->tenant);
+}
+
+int
+work_move(struct reactor *r, struct conn *c, const char *tenant)
+{
+	struct tenant_queue *to = queue_tenant_ref(&r->queue, tenant);
+
+	if (to == NULL)
+		return -1;
+	work_release(r, c);
+	to->running++;
+	if (c->tenant->in_ring)
+		work_notify(r);
+	queue_tenant_unref(&r->queue, c->tenant);
+	c->tenant = to;
+	return 0;
+}
+
+int
+reactor_defer(
+    struct reactor *r, void (*run)(void *arg), void *arg, struct err *err)
+{
+	struct task *task = malloc(sizeof(*task));
+
+	if (task == NULL)
+		return err_sys(err, "deferred call");
+	*task = (struct task){ .run = run, .arg = arg };
+	(void)pthread_mutex_lock(&r->lock);
+	if (r->queue.task_head == NULL)
+		r->queue.task_head = task;
+	else
+		r->queue.task_tail->next = task;
+	r->queue.task_tail = task;
+	work_notify(r);
+	(void)pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
+/* ---- workers ----------------------------------------------------------------
+ */
+
+/* Waits for work; false: there was none for long, and others are left. */
+static bool
+worker_wait(struct reactor *r)
+{
+	struct timespec until;
+	int error = 0;
+
+	r->workers_idle++;
+	if (r->workers_live == 1) {
+		(void)pthread_cond_wait(&r->work, &r->lock);
+	} else {
+		(void)clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += WORKER_IDLE_S;
+		error = pthread_cond_timedwait(&r->work, &r->lock, &until);
+	}
+	r->workers_idle--;
+	if (r->workers_called > 0)
+		r->workers_called--;
+	return error == 0 || r->workers_live == 1;
+}
+
+static bool
+worker_task(struct reactor *r)
+{
+	struct task *task = r->queue.task_head;
+
+	if (task == NULL)
+		return false;
+	r->queue.task_head = task->next;
+	(void)pthread_mutex_unlock(&r->lock);
+	task->run(task->arg);
+	free(task);
+	(void)pthread_mutex_lock(&r->lock);
+	return true;
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct reactor *r = arg;
+	struct conn *c;
+	unsigned i;
+
+	(void)pthread_mutex_lock(&r->lock);
+	while (!r->ending) {
+		if (worker_task(r))
+			continue;
+		c = queue_take(r);
+		if (c != NULL) {
+			(void)pthread_mutex_unlock(&r->lock);
+			conn_run(c);
+			(void)pthread_mutex_lock(&r->lock);
+		} else if (!worker_wait(r) && r->queue.task_head == NULL &&
+			   r->queue.ring_head == NULL) {
+			break;
+		}
+	}
+	for (i = 0; !pthread_equal(r->workers[i].thread, pthread_self()) ||
+		    r->workers[i].state != WORKER_LIVE;
+	     i++)
+		;
+	r->workers[i].state = WORKER_EXITED;
+	r->workers_live--;
+	(void)pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+void
+work_end(struct reactor *r)
+{
+	struct task *task;
+	unsigned i;
+
+	(void)pthread_mutex_lock(&r->lock);
+	r->ending = true;
+	(void)pthread_cond_broadcast(&r->work);
+	(void)pthread_mutex_unlock(&r->lock);
+
+	for (i = 0; i < r->options.workers; i++) {
+		/* Nobody starts threads any more; states only settle. */
+		(void)pthread_mutex_lock(&r->lock);
+		bool started = r->workers[i].state != WORKER_NONE;
+		(void)pthread_mutex_unlock(&r->lock);
+		if (started)
+			(void)pthread_join(r->workers[i].thread, NULL);
+		r->workers[i].state = WORKER_NONE;
+	}
+	while ((task = STEAL(r->queue.task_head)) != NULL) {
+		r->queue.task_head = task->next;
+		task->run(task->arg);
+		free(task);
+	}
+}
