@@ -13,8 +13,14 @@ common_libcommon_a_SOURCES = \
 	common/conn_io.c common/conn_private.h \
 	common/conn_read.c common/conn_relay.c \
 	common/conn_tls.c common/conn_write.c \
+	common/control.c common/control.h \
 	common/counters.c common/counters.h \
-	common/daemon.h \
+	common/daemon.c common/daemon.h \
+	common/daemon_conf.c common/daemon_conf.h \
+	common/daemon_control.c \
+	common/daemon_main.c \
+	common/daemon_private.h \
+	common/daemon_settings.c \
 	common/err.c common/err.h \
 	common/file.c common/file.h \
 	common/handoff.c common/handoff.h \
@@ -25,6 +31,7 @@ common_libcommon_a_SOURCES = \
 	common/reactor_private.h \
 	common/reactor_timer.c common/reactor_work.c \
 	common/sandbox.h \
+	common/sasl.h \
 	common/session_host.c common/session_host.h \
 	common/span.c common/span.h \
 	common/spool.c \

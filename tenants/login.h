@@ -76,6 +76,13 @@ struct login_conf {
 /* Errors: ERR_SYNTAX, a mechanism that does not exist (the text names it). */
 int login_conf_check(const struct login_conf *conf, struct err *err);
 
+/*
+ * Appends the mechanisms that may be offered, best first, each behind prefix:
+ * " " for POP3's SASL, " AUTH=" for IMAP.  Nothing when there is none.
+ */
+void login_conf_mechanisms(const struct login_conf *conf, bool tls,
+    const char *prefix, struct buf *out);
+
 /* ---- one a process --------------------------------------------------------
  */
 
@@ -124,10 +131,7 @@ int login_gate_reload(
  */
 bool login_plaintext_allowed(struct login_gate *gate, const struct conn *c);
 
-/*
- * Appends the mechanisms that may be offered now, best first, each behind
- * prefix: " " for POP3's SASL, " AUTH=" for IMAP.  Nothing when there is none.
- */
+/* login_conf_mechanisms, of the policy in force. */
 void login_mechanisms(struct login_gate *gate, const struct conn *c,
     const char *prefix, struct buf *out);
 

@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-EXTRA_DIST += tenants/login.h
+noinst_LIBRARIES += tenants/libtenants.a
+tenants_libtenants_a_SOURCES = \
+	tenants/client.h \
+	tenants/login.c tenants/login.h \
+	tenants/login_gate.c tenants/login_gate.h \
+	tenants/login_link.c tenants/login_link.h
