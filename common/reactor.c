@@ -289,6 +289,55 @@ reactor_listen(
 	return result;
 }
 
+/* The slot of the listener on fd, or NULL.  The lock is held. */
+static struct slot *
+listener_slot(struct reactor *r, int fd)
+{
+	for (uint32_t i = 0; i < r->slots_len; i++)
+		if (r->slots[i].kind == SLOT_LISTENER &&
+		    r->slots[i].u.listener->fd == fd)
+			return &r->slots[i];
+	return NULL;
+}
+
+int
+reactor_listen_like(struct reactor *r, int like, int fd, struct err *err)
+{
+	struct reactor_listener copy;
+	const struct slot *slot;
+
+	(void)pthread_mutex_lock(&r->lock);
+	slot = listener_slot(r, like);
+	if (slot != NULL)
+		copy = *slot->u.listener;
+	(void)pthread_mutex_unlock(&r->lock);
+	if (slot == NULL)
+		return err_set(err, ERR_TEMP, "no listener on %d", like);
+	copy.fd = fd;
+	return reactor_listen(r, &copy, err);
+}
+
+/*
+ * The reactor thread may be about to accept from its own copy: on a closed
+ * descriptor that fails, and on one that was reused it finds no listener.
+ */
+void
+reactor_unlisten(struct reactor *r, int fd)
+{
+	struct reactor_listener *listener = NULL;
+	struct slot *slot;
+
+	(void)pthread_mutex_lock(&r->lock);
+	slot = listener_slot(r, fd);
+	if (slot != NULL) {
+		listener = slot->u.listener;
+		(void)epoll_ctl(r->epfd, EPOLL_CTL_DEL, fd, NULL);
+		reactor_slot_free(r, (uint32_t)(slot - r->slots));
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	free(listener);
+}
+
 /* Takes the listeners out of epoll, or puts them back. */
 static void
 listeners_arm(struct reactor *r, bool on)
