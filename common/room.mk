@@ -30,7 +30,7 @@ common_libcommon_a_SOURCES = \
 	common/reactor.c common/reactor.h \
 	common/reactor_private.h \
 	common/reactor_timer.c common/reactor_work.c \
-	common/sandbox.h \
+	common/sandbox.c common/sandbox.h common/sandbox_seccomp.c \
 	common/sasl.h \
 	common/session_host.c common/session_host.h \
 	common/span.c common/span.h \
@@ -73,3 +73,8 @@ unit_tests += tests/unit/test_conn
 tests_unit_test_conn_SOURCES = tests/unit/test_conn.c \
 	tests/unit/rig.c tests/unit/rig.h
 tests_unit_test_conn_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_sandbox
+tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c
+tests_unit_test_sandbox_LDADD = common/libcommon.a $(SECCOMP_LIBS) \
+	$(OPENSSL_LIBS) $(unit_ldadd)

@@ -15,22 +15,28 @@
 
 /*
  * Drops root to uid and gid with no supplementary groups, keeping only the
- * capabilities in keep (CAP_… numbers); sets no_new_privs.  As another user
- * already: only checks that it is the right one and sets no_new_privs.
+ * capabilities in keep (CAP_… numbers), which also survive an execve; sets
+ * no_new_privs.  As another user already: checks that it is the right one,
+ * drops the capabilities that are not in keep, sets no_new_privs.
+ *
+ * Errors: ERR_POLICY, uid is 0 or not the one it runs as.
  */
-int sandbox_drop(uid_t uid, gid_t gid, const int *keep, size_t keep_len,
-    struct err *err);
+int sandbox_drop(
+    uid_t uid, gid_t gid, const int *keep, size_t keep_len, struct err *err);
 
 struct sandbox_path {
 	const char *path;
 	bool write;
 };
-/* From here on only these trees can be opened; none: no file at all. */
+/*
+ * From here on only these trees (or files) can be opened; none: no file at
+ * all.  The calling thread and those it starts later.
+ */
 int sandbox_paths(const struct sandbox_path *paths, size_t len,
     bool *landlock_out, struct err *err);
 
 enum sandbox_profile {
-	SANDBOX_GATE,	 /* sockets given to it, memory, time, threads */
+	SANDBOX_GATE,    /* sockets given to it, memory, time, threads */
 	SANDBOX_SESSION, /* and files beneath the descriptors it has */
 	SANDBOX_NETWORK, /* and its own sockets: tenantd, smtpd, deliveryd */
 };
@@ -38,7 +44,9 @@ enum sandbox_profile {
  * System calls outside the profile: EPERM for those a library may try
  * harmlessly, killing the process (logged by the kernel) for those that mean
  * an attack (execve, ptrace, process_vm_*, bpf, kexec, mount, setuid family
- * unless kept, …).  All threads; call before they start.
+ * …).  setfsuid is in SANDBOX_NETWORK, for who kept CAP_SETUID.  All threads
+ * are held to it.  execve is refused, so daemons start no programs.  Builds
+ * with sanitizers refuse the attacks only: their runtime needs the rest.
  */
 int sandbox_seccomp(enum sandbox_profile profile, struct err *err);
 
