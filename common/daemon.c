@@ -201,8 +201,7 @@ daemon_free(struct daemon *d)
 	if (d == NULL)
 		return;
 	daemon_control_end(d);
-	for (size_t i = 0; i < d->listeners_len; i++)
-		fd_close(d->listeners[i].fd);
+	daemon_listeners_free(d);
 	counters_unmap(d->counters);
 	fd_close(d->counters_fd);
 	fd_close(d->wake_fd);

@@ -66,6 +66,9 @@ struct daemon {
 	struct daemon_question *questions;
 	struct daemon_listener listeners[CONTROL_FDS_MAX];
 	size_t listeners_len;
+	/* Shut down, but perhaps still in an accept: closed next time. */
+	int retired[CONTROL_FDS_MAX];
+	size_t retired_len;
 	bool ready, ending;
 };
 
@@ -77,6 +80,8 @@ void daemon_settings_free(struct daemon *d);
 /* Takes the packet's listeners in place of the present ones. */
 int daemon_listeners_take(
     struct daemon *d, struct control_packet *p, struct err *err);
+
+void daemon_listeners_free(struct daemon *d);
 
 /* Waits for hikyakud and START.  Before the thread exists. */
 int daemon_control_start(struct daemon *d, struct err *err);

@@ -2,6 +2,7 @@
 /* What START and RELOAD bring: configuration, TLS material, log, listeners. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "common/conf_outline.h"
@@ -168,10 +169,28 @@ listener_add(struct daemon *d, const char *name, struct control_fd *from,
 static void
 listener_remove(struct daemon *d, size_t at)
 {
+	int fd = d->listeners[at].fd;
+
 	if (d->reactor != NULL)
-		reactor_unlisten(d->reactor, d->listeners[at].fd);
-	fd_close(d->listeners[at].fd);
+		reactor_unlisten(d->reactor, fd);
+	(void)shutdown(fd, SHUT_RDWR);
+	d->retired[d->retired_len++] = fd;
 	d->listeners[at] = d->listeners[--d->listeners_len];
+}
+
+static void
+retired_close(struct daemon *d)
+{
+	while (d->retired_len > 0)
+		fd_close(d->retired[--d->retired_len]);
+}
+
+void
+daemon_listeners_free(struct daemon *d)
+{
+	while (d->listeners_len > 0)
+		fd_close(d->listeners[--d->listeners_len].fd);
+	retired_close(d);
 }
 
 /* New ones first: a namesake that goes away says how they are handled. */
@@ -183,6 +202,7 @@ daemon_listeners_take(
 	bool kept[CONTROL_FDS_MAX] = { false };
 	size_t before = d->listeners_len;
 
+	retired_close(d);
 	for (size_t i = 0; i < p->fds_len; i++) {
 		struct control_fd *from = &p->fds[i];
 		const char *name = from->name + sizeof(prefix) - 1;
