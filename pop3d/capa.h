@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* CAPA.					RFC 2449 section 5 */
+#ifndef HK_POP3D_CAPA_H
+#define HK_POP3D_CAPA_H
+
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/conn.h"
+#include "common/span.h"
+
+struct capa {
+	struct span mechanisms; /* " PLAIN LOGIN", or empty: no SASL */
+	bool user;              /* USER and PASS are accepted */
+	bool stls;
+};
+
+/* The whole reply. */
+void capa_format(const struct capa *capa, struct buf *out);
+
+#endif

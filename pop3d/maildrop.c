@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pop3d/maildrop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pop3d/maildrop_locks.h"
+#include "store/mailbox.h"
+#include "store/view.h"
+
+enum {
+	MARK_DELETED = 1 << 0,
+	MARK_RETRIEVED = 1 << 1
+};
+
+struct maildrop {
+	struct maildrop_locks *locks;
+	struct maildrop_lock *lock;
+	struct account *account;
+	struct mailbox *mailbox;
+	struct view *view; /* the mailbox's, which never advances */
+	uint32_t count;
+	uint32_t deleted;
+	uint32_t *order; /* view index of number - 1; NULL: the same */
+	uint8_t *marks;  /* by view index; NULL: none */
+};
+
+static uint32_t
+index_of(const struct maildrop *d, uint32_t number)
+{
+	return d->order == NULL ? number - 1 : d->order[number - 1];
+}
+
+static const struct message *
+message_of(const struct maildrop *d, uint32_t number)
+{
+	return view_at(d->view, index_of(d, number));
+}
+
+static int
+maildrop_order(struct maildrop *d, struct err *err)
+{
+	if (d->count == 0)
+		return 0;
+	d->order = calloc(d->count, sizeof(*d->order));
+	if (d->order == NULL)
+		return err_sys(err, "order of %u messages", d->count);
+	if (!view_maildrop_order(d->view, d->order)) {
+		free(d->order);
+		d->order = NULL;
+	}
+	return 0;
+}
+
+int
+maildrop_open(struct maildrop_locks *locks, struct store *store,
+    const char *tenant, const char *account_id, struct maildrop **maildrop_out,
+    struct err *err)
+{
+	CLEANUP(maildrop_close)
+	struct maildrop *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return err_sys(err, "maildrop");
+	d->locks = locks;
+	if (maildrop_lock_take(locks, account_id, &d->lock, err) == -1 ||
+	    account_open(store, span_str(tenant), span_str(account_id),
+		ACCOUNT_CREATE, &d->account, err) == -1 ||
+	    mailbox_open(d->account, SPAN("INBOX"), MAILBOX_WRITE, &d->mailbox,
+		err) == -1)
+		return -1;
+	d->view = mailbox_view(d->mailbox);
+	d->count = view_count(d->view);
+	if (maildrop_order(d, err) == -1)
+		return -1;
+	*maildrop_out = STEAL(d);
+	return 0;
+}
+
+void
+maildrop_close(struct maildrop *d)
+{
+	if (d == NULL)
+		return;
+	mailbox_close(d->mailbox);
+	account_unref(d->account);
+	maildrop_lock_give(d->locks, d->lock);
+	free(d->order);
+	free(d->marks);
+	free(d);
+}
+
+uint32_t
+maildrop_count(const struct maildrop *d)
+{
+	return d->count;
+}
+
+bool
+maildrop_has(const struct maildrop *d, uint32_t number)
+{
+	return number >= 1 && number <= d->count &&
+	       (d->marks == NULL ||
+		   (d->marks[index_of(d, number)] & MARK_DELETED) == 0);
+}
+
+static int
+size_at(
+    struct maildrop *d, uint32_t index, uint64_t *octets_out, struct err *err)
+{
+	const struct message *message = view_at(d->view, index);
+	struct err seen = ERR_INIT;
+
+	*octets_out = message->size_virtual;
+	if (*octets_out != MESSAGE_SIZE_UNKNOWN)
+		return 0;
+	if (message_size(d->mailbox, message->uid, octets_out, &seen) == 0)
+		return 0;
+	if (seen.kind == ERR_POLICY) {
+		*octets_out = 0;
+		return 0;
+	}
+	if (err != NULL)
+		*err = seen;
+	return -1;
+}
+
+int
+maildrop_size(
+    struct maildrop *d, uint32_t number, uint64_t *octets_out, struct err *err)
+{
+	return size_at(d, index_of(d, number), octets_out, err);
+}
+
+void
+maildrop_unique_id(const struct maildrop *d, uint32_t number, struct buf *out)
+{
+	view_unique_id(d->view, index_of(d, number), out);
+}
+
+int
+maildrop_content(struct maildrop *d, uint32_t number,
+    struct content **content_out, struct err *err)
+{
+	return content_open(
+	    d->mailbox, message_of(d, number)->uid, content_out, err);
+}
+
+static int
+maildrop_mark(
+    struct maildrop *d, uint32_t number, uint8_t mark, struct err *err)
+{
+	if (d->marks == NULL) {
+		d->marks = calloc(d->count, sizeof(*d->marks));
+		if (d->marks == NULL)
+			return err_sys(err, "marks of %u messages", d->count);
+	}
+	d->marks[index_of(d, number)] |= mark;
+	return 0;
+}
+
+int
+maildrop_delete(struct maildrop *d, uint32_t number, struct err *err)
+{
+	if (maildrop_mark(d, number, MARK_DELETED, err) == -1)
+		return -1;
+	d->deleted++;
+	return 0;
+}
+
+int
+maildrop_retrieved(struct maildrop *d, uint32_t number, struct err *err)
+{
+	if ((message_of(d, number)->letters & MESSAGE_SEEN) != 0)
+		return 0; /* nothing to do at QUIT, so nothing to remember */
+	return maildrop_mark(d, number, MARK_RETRIEVED, err);
+}
+
+int
+maildrop_totals(struct maildrop *d, uint32_t *count_out, uint64_t *octets_out,
+    struct err *err)
+{
+	uint64_t sum = 0, octets;
+
+	for (uint32_t i = 0; i < d->count; i++) {
+		if (d->marks != NULL && (d->marks[i] & MARK_DELETED) != 0)
+			continue;
+		if (size_at(d, i, &octets, err) == -1)
+			return -1;
+		sum += octets;
+	}
+	*count_out = d->count - d->deleted;
+	*octets_out = sum;
+	return 0;
+}
+
+void
+maildrop_reset(struct maildrop *d)
+{
+	for (uint32_t i = 0; d->marks != NULL && i < d->count; i++)
+		d->marks[i] &= (uint8_t)~MARK_DELETED;
+	d->deleted = 0;
+}
+
+/* The ascending uids of messages whose marks under mask are these. */
+static size_t
+maildrop_marked(
+    const struct maildrop *d, uint8_t mask, uint8_t marks, uint32_t *uids)
+{
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < d->count; i++)
+		if ((d->marks[i] & mask) == marks)
+			uids[len++] = view_at(d->view, i)->uid;
+	return len;
+}
+
+int
+maildrop_update(
+    struct maildrop *d, bool mark_seen, size_t *expunged_out, struct err *err)
+{
+	CLEANUP(mem_free) uint32_t *uids = NULL;
+	size_t len;
+
+	*expunged_out = 0;
+	if (d->marks == NULL)
+		return 0;
+	uids = calloc(d->count, sizeof(*uids));
+	if (uids == NULL)
+		return err_sys(err, "uids of %u messages", d->count);
+
+	len = maildrop_marked(d, MARK_DELETED, MARK_DELETED, uids);
+	if (len > 0 &&
+	    mailbox_expunge(d->mailbox, uids, len, expunged_out, err) == -1)
+		return -1;
+	/* Flags come after: what fails there loses nothing. */
+	len = maildrop_marked(
+	    d, MARK_DELETED | MARK_RETRIEVED, MARK_RETRIEVED, uids);
+	if (!mark_seen || len == 0)
+		return 0;
+	return mailbox_flags(
+	    d->mailbox, uids, len, FLAGS_ADD, MESSAGE_SEEN, err);
+}

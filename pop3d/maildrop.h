@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A maildrop: the INBOX as it was at login.	RFC 1939 sections 3 to 7
+ *
+ * Numbers, sizes and unique-ids stay as they were, whatever arrives or is
+ * expunged meanwhile; marks take effect in maildrop_update only.  One POP3
+ * session at a time has an account's maildrop.
+ */
+#ifndef HK_POP3D_MAILDROP_H
+#define HK_POP3D_MAILDROP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/err.h"
+#include "store/account.h"
+#include "store/message.h"
+
+/* Which accounts have a session; one a process. */
+struct maildrop_locks;
+
+int maildrop_locks_new(struct maildrop_locks **locks_out, struct err *err);
+/* Every maildrop must have been closed. */
+void maildrop_locks_free(struct maildrop_locks *locks);
+CLEANUP_DEFINE_PTR(struct maildrop_locks, maildrop_locks_free)
+
+struct maildrop;
+
+/*
+ * Errors: ERR_LIMIT, another session has it; ERR_TEMP and what else
+ * account_open and mailbox_open say.
+ */
+int maildrop_open(struct maildrop_locks *locks, struct store *store,
+    const char *tenant, const char *account_id, struct maildrop **maildrop_out,
+    struct err *err);
+/* Gives the lock back; marks are forgotten. */
+void maildrop_close(struct maildrop *d);
+CLEANUP_DEFINE_PTR(struct maildrop, maildrop_close)
+
+/* Messages, the deleted ones too: numbers are 1 to this. */
+uint32_t maildrop_count(const struct maildrop *d);
+/* There is a message of this number and it is not marked as deleted. */
+bool maildrop_has(const struct maildrop *d, uint32_t number);
+
+/*
+ * What follows takes a number of maildrop_has.
+ *
+ * Octets that RETR sends, before byte-stuffing; 0 when the message was
+ * expunged by somebody else before anyone had asked.
+ */
+int maildrop_size(
+    struct maildrop *d, uint32_t number, uint64_t *octets_out, struct err *err);
+void maildrop_unique_id(
+    const struct maildrop *d, uint32_t number, struct buf *out);
+/* Errors: those of content_open. */
+int maildrop_content(struct maildrop *d, uint32_t number,
+    struct content **content_out, struct err *err);
+int maildrop_delete(struct maildrop *d, uint32_t number, struct err *err);
+/* It was retrieved. */
+int maildrop_retrieved(struct maildrop *d, uint32_t number, struct err *err);
+
+/* Messages not marked as deleted and their octets: the drop listing. */
+int maildrop_totals(struct maildrop *d, uint32_t *count_out,
+    uint64_t *octets_out, struct err *err);
+
+/* RSET: no message is marked as deleted. */
+void maildrop_reset(struct maildrop *d);
+
+/*
+ * The UPDATE state: removes what is marked as deleted and, with mark_seen,
+ * gives \Seen to what was retrieved and stays.  *expunged_out: how many were
+ * removed.
+ */
+int maildrop_update(
+    struct maildrop *d, bool mark_seen, size_t *expunged_out, struct err *err);
+
+#endif

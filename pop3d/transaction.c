@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pop3d/transaction.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pop3d/command.h"
+#include "pop3d/host_private.h"
+#include "pop3d/reply.h"
+
+/*
+ * A client may come back before we have seen that its last connection ended:
+ * wait so long before saying [IN-USE].
+ */
+#define LOCK_TRIES 20
+#define LOCK_PAUSE_MS 100
+/* What an idle session is given to say QUIT when the server goes down. */
+#define DRAIN_WAIT_MS 15000
+/* Octets a second a client must take of a reply; the slowest modem does. */
+#define OUTPUT_RATE_MIN 100
+
+struct opening {
+	char account_id[65];
+	struct conn_peer peer;
+	struct buf input;
+	unsigned tries;
+};
+
+static void
+opening_free(struct opening *o)
+{
+	if (o == NULL)
+		return;
+	buf_fini(&o->input);
+	free(o);
+}
+
+static void
+transaction_closed(void *session)
+{
+	struct transaction *t = session;
+
+	counter_sub(t->host->counters, COUNTER_SESSIONS, 1);
+	log_info(&t->log, "session ended",
+	    log_str("by", t->over ? "quit" : "disconnect"),
+	    log_u64("retrieved", t->retrieved), log_u64("octets", t->octets),
+	    log_u64("expunged", t->expunged));
+	maildrop_close(t->maildrop);
+	opening_free(t->opening);
+	free(t);
+}
+
+void
+transaction_failed(struct transaction *t, struct conn *c, const char *text,
+    const struct err *err)
+{
+	log_warning(
+	    &t->log, "command failed", log_str("reply", text), log_err(err));
+	pop3_err(c, pop3_err_code(err), text);
+	if (err->kind == ERR_CLOSED)
+		t->over = true; /* the mailbox was renumbered under us */
+}
+
+bool
+transaction_number(struct transaction *t, struct conn *c, struct span *argument,
+    uint32_t *number_out)
+{
+	struct err err = ERR_INIT;
+
+	if (pop3_number_take(argument, number_out, &err) == -1 &&
+	    err.kind == ERR_SYNTAX) {
+		pop3_err(c, NULL, err.text);
+		return false;
+	}
+	if (err.kind != ERR_NONE || !maildrop_has(t->maildrop, *number_out)) {
+		pop3_err(c, NULL, "no such message");
+		return false;
+	}
+	return true;
+}
+
+static void
+pop3_capa(struct transaction *t, struct conn *c, struct span argument)
+{
+	CLEANUP(buf_fini) struct buf reply;
+
+	(void)argument;
+	buf_init(&reply, 4096);
+	(void)pthread_mutex_lock(&t->host->mutex);
+	buf_append(&reply, buf_span(&t->host->capa[t->tls ? 1 : 0]));
+	(void)pthread_mutex_unlock(&t->host->mutex);
+	conn_write(c, buf_span(&reply));
+}
+
+static void
+pop3_noop(struct transaction *t, struct conn *c, struct span argument)
+{
+	(void)t;
+	(void)argument;
+	pop3_ok(c, "Still here");
+}
+
+/* The others (APOP, AUTH, ...) belong to the gate. */
+static void (*const commands[])(
+    struct transaction *t, struct conn *c, struct span argument) = {
+	[POP3_CAPA] = pop3_capa,
+	[POP3_DELE] = pop3_dele,
+	[POP3_LIST] = pop3_list,
+	[POP3_NOOP] = pop3_noop,
+	[POP3_QUIT] = pop3_quit,
+	[POP3_RETR] = pop3_retr,
+	[POP3_RSET] = pop3_rset,
+	[POP3_STAT] = pop3_stat,
+	[POP3_TOP] = pop3_top,
+	[POP3_UIDL] = pop3_uidl,
+	[POP3_USER] = NULL,
+};
+
+static void
+transaction_command(struct transaction *t, struct conn *c, struct span line)
+{
+	struct pop3_command command;
+	struct err err = ERR_INIT;
+
+	counter_add(t->host->counters, COUNTER_COMMANDS, 1);
+	if (pop3_command_parse(line, &command, &err) == -1)
+		pop3_err(c, NULL, err.text);
+	else if (commands[command.verb] == NULL)
+		pop3_err(c, NULL, "not after login");
+	else
+		commands[command.verb](t, c, command.argument);
+}
+
+/* What the gate left for the first serve(). */
+static int
+transaction_start(struct transaction *t, struct conn *c, struct err *err)
+{
+	struct opening *o = t->opening;
+
+	conn_set_peer(c, &o->peer);
+	conn_tenant(c, t->host->tenant);
+	if (o->input.len > 0 && conn_unread(c, buf_span(&o->input), err) == -1)
+		return -1;
+	buf_fini(&o->input);
+	buf_init(&o->input, 0);
+	return 0;
+}
+
+/* The words that end the login command. */
+static enum verdict
+transaction_open(struct transaction *t, struct conn *c)
+{
+	struct host *host = t->host;
+	struct opening *o = t->opening;
+	struct err err = ERR_INIT;
+
+	if (o->tries == 0 && transaction_start(t, c, &err) == -1) {
+		transaction_failed(t, c, "Maildrop cannot be opened", &err);
+		return VERDICT_CLOSE;
+	}
+	if (maildrop_open(host->locks, host->store, host->tenant, o->account_id,
+		&t->maildrop, &err) == 0) {
+		opening_free(t->opening);
+		t->opening = NULL;
+		pop3_ok(c, "Logged in");
+		return VERDICT_PARK;
+	}
+	if (err.kind == ERR_LIMIT && ++o->tries < LOCK_TRIES) {
+		conn_pause(c, LOCK_PAUSE_MS);
+		return VERDICT_PARK;
+	}
+	if (err.kind == ERR_LIMIT) {
+		log_info(&t->log, "maildrop in use");
+		pop3_err(c, "IN-USE", "Another session has this maildrop");
+	} else {
+		transaction_failed(t, c, "Maildrop cannot be opened", &err);
+	}
+	return VERDICT_CLOSE;
+}
+
+static enum verdict
+transaction_serve(struct conn *c, void *session)
+{
+	struct transaction *t = session;
+	struct span line;
+
+	if (t->opening != NULL) {
+		enum verdict verdict = transaction_open(t, c);
+
+		if (t->maildrop == NULL)
+			return verdict;
+	}
+	while (!t->over) {
+		switch (conn_take_line(c, true, &line)) {
+		case TAKE_OK:
+			transaction_command(t, c, line);
+			continue;
+		case TAKE_LONG:
+			pop3_err(c, NULL, "line too long");
+			continue;
+		case TAKE_MORE:
+			/* Cutting a client off would undo its DELEs. */
+			if (conn_draining(c))
+				conn_wait_ms(c, DRAIN_WAIT_MS);
+			return VERDICT_PARK;
+		case TAKE_TIMEOUT: /* no words, no UPDATE: RFC 1939 section 3 */
+		case TAKE_BAD:
+		case TAKE_CLOSED:
+		case TAKE_FAILED:
+			return VERDICT_CLOSE;
+		}
+	}
+	return VERDICT_CLOSE;
+}
+
+static const struct conn_service transaction_service = {
+	.serve = transaction_serve,
+	.closed = transaction_closed,
+};
+
+static struct transaction *
+transaction_new(struct host *host, const struct handoff *h, struct span input)
+{
+	struct transaction *t = calloc(1, sizeof(*t));
+	struct opening *o = calloc(1, sizeof(*o));
+
+	if (t == NULL || o == NULL) {
+		free(t);
+		free(o);
+		return NULL;
+	}
+	(void)snprintf(
+	    o->account_id, sizeof(o->account_id), "%s", h->account_id);
+	o->peer = h->peer;
+	buf_init(&o->input, SESSION_INPUT_MAX);
+	buf_append(&o->input, input);
+	t->opening = o;
+	t->host = host;
+	t->tls = h->tls;
+	t->log.id = h->id;
+	(void)snprintf(t->log.tenant, sizeof(t->log.tenant), "%s", h->tenant);
+	(void)snprintf(
+	    t->log.account, sizeof(t->log.account), "%.95s", h->address);
+	(void)snprintf(t->log.client, sizeof(t->log.client), "%s:%u",
+	    h->peer.address_text, h->peer.port);
+	return t;
+}
+
+int
+transaction_begin(struct host *host, const struct handoff *h, int client_fd,
+    struct span input, struct err *err)
+{
+	struct transaction *t = transaction_new(host, h, input);
+	struct conn *c;
+
+	if (t == NULL) {
+		(void)close(client_fd);
+		return err_sys(err, "session");
+	}
+	counter_add(host->counters, COUNTER_CONNECTIONS, 1);
+	counter_add(host->counters, COUNTER_SESSIONS, 1);
+
+	struct conn_options options = { .service = &transaction_service,
+		.session = t,
+		.log = &t->log,
+		.line_max = POP3_LINE_MAX,
+		.wait_ms = atomic_load(&host->wait_ms),
+		.min_rate = OUTPUT_RATE_MIN,
+		.counters = host->counters };
+	if (conn_new(host->reactor, client_fd, &options, &c, err) == -1) {
+		transaction_closed(t);
+		return -1;
+	}
+	return 0;
+}
