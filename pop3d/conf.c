@@ -18,11 +18,3 @@ const struct conf_section pop3d_section = {
 	.keys_len = sizeof(pop3d_keys) / sizeof(pop3d_keys[0]),
 	.size = sizeof(struct pop3d_conf),
 };
-
-int
-pop3d_conf_check(const void *section, struct err *err)
-{
-	const struct pop3d_conf *conf = section;
-
-	return login_conf_check(&conf->login, err);
-}

@@ -5,6 +5,7 @@ pop3d_libpop3d_a_SOURCES = \
 	pop3d/capa.c pop3d/capa.h \
 	pop3d/command.c pop3d/command.h \
 	pop3d/conf.c pop3d/conf.h \
+	pop3d/conf_check.c \
 	pop3d/content_send.c pop3d/content_send.h \
 	pop3d/dele.c \
 	pop3d/dotstuff.c pop3d/dotstuff.h \
