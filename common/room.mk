@@ -2,6 +2,7 @@
 noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
 	common/ascii.c common/ascii.h \
+	common/base64.c \
 	common/buf.c common/buf.h \
 	common/cleanup.h \
 	common/conf.c common/conf.h \
@@ -31,7 +32,9 @@ common_libcommon_a_SOURCES = \
 	common/reactor_private.h \
 	common/reactor_timer.c common/reactor_work.c \
 	common/sandbox.c common/sandbox.h common/sandbox_seccomp.c \
-	common/sasl.h \
+	common/sasl.c common/sasl.h \
+	common/sasl_cram.c common/sasl_password.c \
+	common/sasl_private.h common/sasl_scram.c \
 	common/session_host.c common/session_host.h \
 	common/span.c common/span.h \
 	common/spool.c \
@@ -79,22 +82,11 @@ tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c
 tests_unit_test_sandbox_LDADD = common/libcommon.a $(SECCOMP_LIBS) \
 	$(OPENSSL_LIBS) $(unit_ldadd)
 
-unit_tests += tests/unit/test_tls
-tests_unit_test_tls_SOURCES = tests/unit/test_tls.c \
-	tests/unit/rig.c tests/unit/rig.h \
-	tests/unit/tls_rig.c tests/unit/tls_rig.h
-tests_unit_test_tls_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+unit_tests += tests/unit/test_sasl
+tests_unit_test_sasl_SOURCES = tests/unit/test_sasl.c
+tests_unit_test_sasl_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
 
-unit_tests += tests/unit/test_conn_output
-tests_unit_test_conn_output_SOURCES = tests/unit/test_conn_output.c \
-	tests/unit/rig.c tests/unit/rig.h \
-	tests/unit/tls_rig.c tests/unit/tls_rig.h
-tests_unit_test_conn_output_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
-	$(unit_ldadd)
-
-unit_tests += tests/unit/test_handoff
-tests_unit_test_handoff_SOURCES = tests/unit/test_handoff.c \
-	tests/unit/rig.c tests/unit/rig.h \
-	tests/unit/tls_rig.c tests/unit/tls_rig.h
-tests_unit_test_handoff_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
-	$(unit_ldadd)
+fuzz_targets += tests/fuzz/fuzz_sasl
+tests_fuzz_fuzz_sasl_SOURCES = tests/fuzz/fuzz_sasl.c
+tests_fuzz_fuzz_sasl_LDADD = common/libcommon.a $(OPENSSL_LIBS)
+tests_fuzz_fuzz_sasl_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

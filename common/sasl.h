@@ -69,16 +69,25 @@ struct sasl_scram {
 int sasl_scram_derive(struct span password, struct span salt,
     uint32_t iterations, struct sasl_scram *scram_out, struct err *err);
 /*
- * The text form, also used by PostgreSQL and OpenLDAP:
+ * The text form, which PostgreSQL has too:
  *
- *	{SCRAM-SHA-256}iterations$salt:StoredKey... with "$" before StoredKey
- *	value = iterations "$" base64-salt "$" base64-key ":" base64-key
+ *	value = iterations "$" salt "$" StoredKey ":" ServerKey
  *
- * parse takes what stands behind the "}".
+ * with the iterations in decimal and the rest in base64.  In LDAP the words
+ * {SCRAM-SHA-256} stand before it, which parse and format leave to the caller.
  */
 int sasl_scram_parse(
     struct span value, struct sasl_scram *scram_out, struct err *err);
 void sasl_scram_format(const struct sasl_scram *scram, struct buf *out);
+
+enum sasl_verdict {
+	SASL_OK,       /* proved who they are */
+	SASL_CONTINUE, /* send the challenge */
+	SASL_WRONG,    /* unknown, or the proof is wrong */
+	SASL_BAD,      /* grammar */
+	SASL_WEAK,     /* this account has no material for the mechanism */
+	SASL_FAILED,   /* our side: err is ERR_TEMP */
+};
 
 /* How an exchange reaches the directory. */
 struct sasl_directory {
@@ -89,22 +98,13 @@ struct sasl_directory {
 	enum sasl_verdict (*secret)(void *arg, struct span authcid,
 	    struct buf *secret, struct err *err);
 	/*
-	 * SCRAM material.  For an unknown user it must answer SASL_OK with
-	 * material that looks real and stays the same for the name, and
-	 * SASL_WRONG from accept.
+	 * SCRAM material.  For an unknown user it answers SASL_OK with
+	 * material that no password has made, the same for a name each time:
+	 * the exchange then fails at its end, as with a wrong password.
 	 */
 	enum sasl_verdict (*scram)(void *arg, struct span authcid,
 	    struct sasl_scram *scram, struct err *err);
 	void *arg;
-};
-
-enum sasl_verdict {
-	SASL_OK,       /* proved who they are */
-	SASL_CONTINUE, /* send the challenge */
-	SASL_WRONG,    /* unknown, or the proof is wrong */
-	SASL_BAD,      /* grammar */
-	SASL_WEAK,     /* this account has no material for the mechanism */
-	SASL_FAILED,   /* our side: err is ERR_TEMP */
 };
 
 struct sasl_exchange;

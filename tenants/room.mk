@@ -5,3 +5,22 @@ tenants_libtenants_a_SOURCES = \
 	tenants/login.c tenants/login.h \
 	tenants/login_gate.c tenants/login_gate.h \
 	tenants/login_link.c tenants/login_link.h
+
+# tenantd's inside, apart from its main(), so that tests link it.
+noinst_LIBRARIES += tenants/libdirectory.a
+tenants_libdirectory_a_SOURCES = \
+	tenants/password.c tenants/password.h
+
+daemon_PROGRAMS += tenants/hash-password
+tenants_hash_password_SOURCES = tenants/hash_password.c
+tenants_hash_password_LDADD = tenants/libdirectory.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CRYPT_LIBS)
+
+dist_daemon_SCRIPTS += tenants/ldap/hikyaku-slapd
+dist_schema_DATA += tenants/ldap/schema.ldif tenants/ldap/config.ldif.in \
+	tenants/ldap/base.ldif.in
+
+unit_tests += tests/unit/test_password
+tests_unit_test_password_SOURCES = tests/unit/test_password.c
+tests_unit_test_password_LDADD = tenants/libdirectory.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CRYPT_LIBS) $(unit_ldadd)

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tenants/password.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define LEN(a) (sizeof(a) / sizeof(*(a)))
+
+/* Made with Python's crypt, hashlib and hmac from "hikyaku-demo". */
+static const struct {
+	const char *stored;
+	enum password_match right; /* what "hikyaku-demo" gives */
+	bool slow;
+} rows[] = {
+	{ "{CRYPT}abZ1GTVxQJlAo", PASSWORD_RIGHT, true },
+	{ "{crypt}$1$abcdefgh$peyzg26Dr/ygLXtW3sGft0", PASSWORD_RIGHT, true },
+	{ "{CRYPT}$5$rounds=1000$abcdefgh$6SIa.JKRItiL2oLYpJajJcuO6158V7v7PgZz"
+	  "7FIqKE4",
+	    PASSWORD_RIGHT, true },
+	{ "{CRYPT}$6$rounds=1000$abcdefgh$DFzcPjQ0WAINcJ8glmvldMbtRLD9s9mbimrj"
+	  "ClKGjCB166F.gIZBqOukDzgLxaOFVIEOXpGCEEZFWlwso8p3o1",
+	    PASSWORD_RIGHT, true },
+	{ "{CRYPT}$2b$04$abcdefghijklmnopqrstuubHoayVqFHYJTfpTBFCgamSb3vwpeVcG",
+	    PASSWORD_RIGHT, true },
+	{ "{CRYPT}$y$j75$abcdefgh$HgTrpWMJycA8ISN31WubI6T.tKPrvIYiJcGzg2QPx70",
+	    PASSWORD_RIGHT, true },
+	{ "{SHA}U8l1yqUvIw6CBsUWSGjPQA+q/F8=", PASSWORD_RIGHT, false },
+	{ "{SSHA}IyBttGoa2+z4aI+IXHkSrfy4dU4BAgME", PASSWORD_RIGHT, false },
+	{ "{MD5}l2Nf9O8mA5HjoV0vJ4oOdw==", PASSWORD_RIGHT, false },
+	{ "{SMD5}r/e21I9rgqhmYIOi2JFHBAECAwQ=", PASSWORD_RIGHT, false },
+	{ "{SHA256}Lzjy92/u9W6Twf1KOLR1waYYSp4/nKD5W92zi11gz9M=",
+	    PASSWORD_RIGHT, false },
+	{ "{SSHA256}TpYCDAwnr+M7tXUo7muyD8cQ70HFCTC/XOz9hx8E304BAgME",
+	    PASSWORD_RIGHT, false },
+	{ "{SHA512}Zka2ukjCKxF8+WHHfP+l+4+bmEOFhiqR5/p5xJ7r/Jp9SBSDQqDwNnWVCCI"
+	  "mxZUtN5wUCkpB6DHxmlf//OD67w==",
+	    PASSWORD_RIGHT, false },
+	{ "{SSHA512}2lAX3aEdNtzn4mUjO8/Fj+gdOsk3I2UvICBpVyLghcY1iCgjutagCu1a88"
+	  "MZxJBujf7B+SNJ6z52l6chcWnN6wECAwQ=",
+	    PASSWORD_RIGHT, false },
+	{ "{CLEARTEXT}hikyaku-demo", PASSWORD_RIGHT, false },
+	{ "hikyaku-demo", PASSWORD_RIGHT, false },
+	{ "{SCRAM-SHA-256}4096$c2FsdHNhbHRzYWx0c2FsdA==$riNI9BVjacqtGyE2Kw2uLI"
+	  "wGlhg4TBS9AEhJsvfGS8A=:ylJJQx9k/3mL9oflsPuTYqMIkibYXAoBWXMpcaG8Fp4=",
+	    PASSWORD_RIGHT, true },
+	/* Not of this password. */
+	{ "{CLEARTEXT}hikyaku-dem", PASSWORD_WRONG, false },
+	{ "{CLEARTEXT}hikyaku-demo ", PASSWORD_WRONG, false },
+	{ "{CLEARTEXT}", PASSWORD_WRONG, false },
+	{ "{SHA}V8l1yqUvIw6CBsUWSGjPQA+q/F8=", PASSWORD_WRONG, false },
+	/* Malformed, or nothing that we know. */
+	{ "", PASSWORD_UNKNOWN, false },
+	{ "{", PASSWORD_UNKNOWN, false },
+	{ "{SSHA", PASSWORD_UNKNOWN, false },
+	{ "{ARGON2}$argon2id$v=19$x", PASSWORD_UNKNOWN, false },
+	{ "{CRYPT}", PASSWORD_UNKNOWN, true },
+	{ "{CRYPT}*", PASSWORD_UNKNOWN, true },
+	{ "{CRYPT}!", PASSWORD_UNKNOWN, true },
+	{ "{SHA}U8l1yqUvIw6CBsUWSGjPQA==", PASSWORD_UNKNOWN, false },
+	{ "{SHA}?", PASSWORD_UNKNOWN, false },
+	{ "{SCRAM-SHA-256}0$$", PASSWORD_UNKNOWN, true },
+	/* The braces were forgotten: the hash's text is no password. */
+	{ "$1$abcdefgh$peyzg26Dr/ygLXtW3sGft0", PASSWORD_UNKNOWN, false },
+};
+
+static void
+test_schemes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		struct span stored = span_str(rows[i].stored);
+		enum password_match got =
+		    password_check(stored, SPAN("hikyaku-demo"));
+
+		if (got != rows[i].right)
+			fail_msg("%s: %d", rows[i].stored, (int)got);
+		assert_int_equal(password_is_slow(stored), rows[i].slow);
+		if (rows[i].right != PASSWORD_RIGHT)
+			continue;
+		assert_int_equal(password_check(stored, SPAN("Hikyaku-demo")),
+		    PASSWORD_WRONG);
+		assert_int_equal(
+		    password_check(stored, SPAN("")), PASSWORD_WRONG);
+		assert_int_equal(password_check(stored, SPAN("hikyaku-demo\0")),
+		    PASSWORD_WRONG);
+	}
+	assert_int_equal(
+	    password_check(span_str("$1$abcdefgh$peyzg26Dr/ygLXtW3sGft0"),
+		SPAN("$1$abcdefgh$peyzg26Dr/ygLXtW3sGft0")),
+	    PASSWORD_UNKNOWN);
+}
+
+static void
+test_hash(void **state)
+{
+	CLEANUP(buf_fini) struct buf a, b;
+
+	(void)state;
+	buf_init(&a, 512);
+	buf_init(&b, 512);
+	assert_int_equal(password_hash(SPAN("geheim"), &a, NULL), 0);
+	assert_int_equal(password_hash(SPAN("geheim"), &b, NULL), 0);
+	assert_true(span_starts(buf_span(&a), SPAN("{CRYPT}$y$")));
+	assert_string_not_equal(buf_str(&a), buf_str(&b));
+	assert_int_equal(
+	    password_check(buf_span(&a), SPAN("geheim")), PASSWORD_RIGHT);
+	assert_int_equal(
+	    password_check(buf_span(&a), SPAN("Geheim")), PASSWORD_WRONG);
+	assert_int_equal(password_hash(SPAN("a\0b"), &a, NULL), -1);
+}
+
+static void
+test_scram(void **state)
+{
+	struct sasl_scram a, b;
+
+	(void)state;
+	assert_true(password_scram(SPAN("{CLEARTEXT}pencil"), &a));
+	assert_true(password_scram(SPAN("{CLEARTEXT}pencil"), &b));
+	assert_memory_equal(&a, &b, sizeof(a));
+	assert_false(password_scram(SPAN("{SSHA}IyBt"), &a));
+	assert_false(password_scram(SPAN("{SCRAM-SHA-256}x"), &a));
+	assert_true(password_scram(span_str(rows[16].stored), &a));
+	assert_int_equal(a.iterations, 4096);
+}
+
+/* A secret lapses with the password that it was made for. */
+static void
+test_secret(void **state)
+{
+	CLEANUP(buf_fini) struct buf secret;
+	struct span value;
+
+	(void)state;
+	buf_init(&secret, 512);
+	password_secret_format(
+	    SPAN("{CLEARTEXT}x"), SPAN("{CLEARTEXT}x"), &secret);
+	assert_string_equal(
+	    buf_str(&secret), "for:882366280e119f59 {CLEARTEXT}x");
+	assert_true(password_secret_of(
+	    buf_span(&secret), SPAN("{CLEARTEXT}x"), &value));
+	assert_true(span_eq(value, SPAN("{CLEARTEXT}x")));
+	assert_false(password_secret_of(
+	    buf_span(&secret), SPAN("{CLEARTEXT}y"), &value));
+	assert_false(password_secret_of(
+	    SPAN("{CLEARTEXT}x"), SPAN("{CLEARTEXT}x"), &value));
+	assert_false(
+	    password_secret_of(SPAN("for:"), SPAN("{CLEARTEXT}x"), &value));
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_schemes),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_scram),
+		cmocka_unit_test(test_secret),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
