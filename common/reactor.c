@@ -198,6 +198,8 @@ reactor_new(const struct reactor_options *options, struct reactor **reactor_out,
 	r->epfd = r->wakefd = -1;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	cond_init(&r->work);
+	cond_init(&r->accept_over);
+	r->accepting_fd = -1;
 	r->options = *options;
 	if (r->options.workers == 0 || r->options.workers > 256)
 		return err_set(
@@ -256,6 +258,7 @@ reactor_free(struct reactor *r)
 	fd_close(r->epfd);
 	fd_close(r->wakefd);
 	(void)pthread_cond_destroy(&r->work);
+	(void)pthread_cond_destroy(&r->accept_over);
 	(void)pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -289,53 +292,55 @@ reactor_listen(
 	return result;
 }
 
-/* The slot of the listener on fd, or NULL.  The lock is held. */
-static struct slot *
-listener_slot(struct reactor *r, int fd)
+/* The listener's slot, with the lock held; r->slots_len: there is none. */
+static uint32_t
+listener_slot(const struct reactor *r, int fd)
 {
-	for (uint32_t i = 0; i < r->slots_len; i++)
+	uint32_t i;
+
+	for (i = 0; i < r->slots_len; i++)
 		if (r->slots[i].kind == SLOT_LISTENER &&
 		    r->slots[i].u.listener->fd == fd)
-			return &r->slots[i];
-	return NULL;
+			break;
+	return i;
 }
 
 int
 reactor_listen_like(struct reactor *r, int like, int fd, struct err *err)
 {
-	struct reactor_listener copy;
-	const struct slot *slot;
+	struct reactor_listener l;
+	uint32_t slot;
+	bool found;
 
 	(void)pthread_mutex_lock(&r->lock);
 	slot = listener_slot(r, like);
-	if (slot != NULL)
-		copy = *slot->u.listener;
+	found = slot < r->slots_len;
+	if (found)
+		l = *r->slots[slot].u.listener;
 	(void)pthread_mutex_unlock(&r->lock);
-	if (slot == NULL)
-		return err_set(err, ERR_TEMP, "no listener on %d", like);
-	copy.fd = fd;
-	return reactor_listen(r, &copy, err);
+	if (!found)
+		return err_set(err, ERR_POLICY, "no such listener");
+	if (atomic_load(&r->accept_stop))
+		return 0; /* on the way out nothing new begins */
+	l.fd = fd;
+	return reactor_listen(r, &l, err);
 }
 
-/*
- * The reactor thread may be about to accept from its own copy: on a closed
- * descriptor that fails, and on one that was reused it finds no listener.
- */
 void
 reactor_unlisten(struct reactor *r, int fd)
 {
-	struct reactor_listener *listener = NULL;
-	struct slot *slot;
+	uint32_t slot;
 
 	(void)pthread_mutex_lock(&r->lock);
 	slot = listener_slot(r, fd);
-	if (slot != NULL) {
-		listener = slot->u.listener;
+	if (slot < r->slots_len) {
 		(void)epoll_ctl(r->epfd, EPOLL_CTL_DEL, fd, NULL);
-		reactor_slot_free(r, (uint32_t)(slot - r->slots));
+		free(r->slots[slot].u.listener);
+		reactor_slot_free(r, slot);
 	}
+	while (r->accepting_fd == fd)
+		(void)pthread_cond_wait(&r->accept_over, &r->lock);
 	(void)pthread_mutex_unlock(&r->lock);
-	free(listener);
 }
 
 /* Takes the listeners out of epoll, or puts them back. */
@@ -389,6 +394,16 @@ accept_failed(struct reactor *r, int error)
 	r->accept_resume_ms = now + ACCEPT_PAUSE_MS;
 }
 
+static void
+accept_over(struct reactor *r)
+{
+	(void)pthread_mutex_lock(&r->lock);
+	r->accepting_fd = -1;
+	(void)pthread_cond_broadcast(&r->accept_over);
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+/* The listener is a copy, and its descriptor ours until accept_over. */
 static void
 accept_some(struct reactor *r, const struct reactor_listener *l)
 {
@@ -545,15 +560,17 @@ handle_event(struct reactor *r, const struct epoll_event *event)
 		kind = r->slots[at].kind;
 	if (kind == SLOT_CONN)
 		conn_ready(r->slots[at].u.conn, which);
-	else if (kind == SLOT_LISTENER)
+	else if (kind == SLOT_LISTENER) {
 		listener = *r->slots[at].u.listener;
-	else if (kind == SLOT_WATCH)
+		r->accepting_fd = listener.fd;
+	} else if (kind == SLOT_WATCH)
 		watch = *r->slots[at].u.watch;
 	(void)pthread_mutex_unlock(&r->lock);
 
 	if (kind == SLOT_LISTENER) {
 		if (!r->accept_paused && !r->accept_stopped)
 			accept_some(r, &listener);
+		accept_over(r);
 	} else if (kind == SLOT_WATCH) {
 		watch.ready(r, watch.fd, watch.arg);
 	} else if (kind == SLOT_SELF) {

@@ -59,10 +59,12 @@ struct reactor_listener {
 };
 int reactor_listen(
     struct reactor *r, const struct reactor_listener *l, struct err *err);
-/* Accepts on fd too, handled as the listener on like is. */
-int reactor_listen_like(
-    struct reactor *r, int like, int fd, struct err *err);
-/* Ends accepting on this one, which its owner then may close. */
+/* Accepts on fd too, handled as the listener on like is.  From any thread. */
+int reactor_listen_like(struct reactor *r, int like, int fd, struct err *err);
+/*
+ * Ends accepting on this one, which its owner then may close.  From any
+ * thread, but not from accepted().
+ */
 void reactor_unlisten(struct reactor *r, int fd);
 /* Stops accepting on all listeners (drain); parked conns go on. */
 void reactor_listen_stop(struct reactor *r);

@@ -103,6 +103,8 @@ struct reactor {
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;
+	pthread_cond_t accept_over; /* accepting_fd has changed */
+	int accepting_fd;           /* in use by the reactor thread, or -1 */
 	struct slot *slots;
 	uint32_t slots_len, slots_cap, slots_free;
 	struct timers timers;

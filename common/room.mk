@@ -82,6 +82,26 @@ tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c
 tests_unit_test_sandbox_LDADD = common/libcommon.a $(SECCOMP_LIBS) \
 	$(OPENSSL_LIBS) $(unit_ldadd)
 
+unit_tests += tests/unit/test_tls
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c \
+	tests/unit/rig.c tests/unit/rig.h \
+	tests/unit/tls_rig.c tests/unit/tls_rig.h
+tests_unit_test_tls_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_conn_output
+tests_unit_test_conn_output_SOURCES = tests/unit/test_conn_output.c \
+	tests/unit/rig.c tests/unit/rig.h \
+	tests/unit/tls_rig.c tests/unit/tls_rig.h
+tests_unit_test_conn_output_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+	$(unit_ldadd)
+
+unit_tests += tests/unit/test_handoff
+tests_unit_test_handoff_SOURCES = tests/unit/test_handoff.c \
+	tests/unit/rig.c tests/unit/rig.h \
+	tests/unit/tls_rig.c tests/unit/tls_rig.h
+tests_unit_test_handoff_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+	$(unit_ldadd)
+
 unit_tests += tests/unit/test_sasl
 tests_unit_test_sasl_SOURCES = tests/unit/test_sasl.c
 tests_unit_test_sasl_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)

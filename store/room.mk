@@ -1,9 +1,39 @@
 # SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += store/libstore.a
 store_libstore_a_SOURCES = \
-	store/account.h \
-	store/draft.h \
-	store/list.h \
-	store/mailbox.h \
+	store/account.c store/account.h \
+	store/advance.c \
+	store/change.c \
+	store/content.c \
+	store/copy.c \
+	store/disk.c store/disk.h \
+	store/dotlock.c store/dotlock.h \
+	store/draft.c store/draft.h \
+	store/filename.c store/filename.h \
+	store/folder.c \
+	store/inside.h \
+	store/keywordfile.c \
+	store/keywords.c store/keywords.h \
+	store/list.c store/list.h \
+	store/mailbox.c store/mailbox.h \
+	store/maildirsize.c \
 	store/message.h \
-	store/view.h
+	store/mutf7.c \
+	store/name.c store/name.h \
+	store/scan.c store/scan.h \
+	store/subscriptions.c store/subscriptions.h \
+	store/sync.c \
+	store/uidfile.c \
+	store/uidlist.c store/uidlist.h \
+	store/uidvalidity.c store/uidvalidity.h \
+	store/view.c store/view.h \
+	store/view_edit.c store/view_edit.h \
+	store/view_layout.h \
+	store/view_pack.c \
+	store/watch.c
+
+unit_tests += tests/unit/test_store
+tests_unit_test_store_SOURCES = tests/unit/test_store.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_store_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Flags, keywords, expunge: renames and unlinks under turn and lock. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "store/filename.h"
+#include "store/inside.h"
+#include "store/message.h"
+
+struct edits {
+	struct view_edit *items;
+	size_t count;
+	struct buf infos; /* text that edits point into, by offset until done */
+};
+
+static int
+edits_init(struct edits *e, size_t room, struct err *err)
+{
+	e->count = 0;
+	e->items = calloc(room + 1, sizeof(*e->items));
+	buf_init(&e->infos, (room + 1) * (FILENAME_MAX_OCTETS + 1));
+	return e->items == NULL ? err_set(err, ERR_TEMP, "out of memory") : 0;
+}
+
+static void
+edits_fini(struct edits *e)
+{
+	free(e->items);
+	buf_fini(&e->infos);
+}
+CLEANUP_DEFINE_VALUE(struct edits, edits_fini)
+
+static int
+edits_publish(
+    struct folder *f, struct view *v, struct edits *e, struct err *err)
+{
+	struct view_facts facts = view_facts(v);
+	struct view *next;
+	size_t at = 0;
+
+	if (e->count == 0)
+		return 0;
+	for (size_t i = 0; i < e->count; i++) {
+		size_t len = e->items[i].info.len;
+
+		e->items[i].info = span_of(buf_str(&e->infos) + at, len);
+		at += len;
+	}
+	folder_saw_own_change(f);
+	facts.change = f->change + 1;
+	if (view_derive(v, &facts, e->items, e->count, NULL, 0, &next, err) ==
+	    -1) {
+		/* The files have changed all the same: look again. */
+		f->seen_cur.stamp = (struct disk_stamp){ 0 };
+		return -1;
+	}
+	f->change = facts.change;
+	folder_publish(f, next);
+	watch_tell(f);
+	return 0;
+}
+
+static int
+writable(const struct mailbox *m, struct err *err)
+{
+	if (m->mode != MAILBOX_WRITE)
+		return err_set(err, ERR_POLICY, "the mailbox is read-only");
+	return 0;
+}
+
+/* ---- flags -----------------------------------------------------------------
+ */
+
+static uint64_t
+letters_after(uint64_t now, enum flags_change change, uint64_t letters)
+{
+	const uint64_t ours = MESSAGE_SYSTEM_FLAGS | MESSAGE_KEYWORDS;
+
+	now &= MESSAGE_LETTERS;
+	letters &= ours;
+	switch (change) {
+	case FLAGS_SET:
+		return (now & ~ours) | letters;
+	case FLAGS_ADD:
+		return now | letters;
+	case FLAGS_REMOVE:
+		return now & ~letters;
+	}
+	return now;
+}
+
+/*
+ * Renames one file; *path is where it should be, and is corrected when it was
+ * elsewhere.  1: renamed, info appended to e->infos; 0: it is gone.
+ */
+static int
+flag_file(struct folder *f, struct span base, struct buf *path,
+    uint64_t letters, struct edits *e, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf to;
+	size_t before = e->infos.len;
+
+	buf_init(&to, FILENAME_MAX_OCTETS + 8);
+	for (int tries = 0; tries < 3; tries++) {
+		struct filename now;
+		bool found;
+
+		(void)filename_parse(
+		    span_from(buf_span(path), sizeof("cur/") - 1), &now);
+		buf_clear(&to);
+		buf_append(&to, SPAN("cur/"));
+		buf_append(&to, base);
+		filename_format_info(letters, now.info, &to);
+		if (buf_check(&to, err) == -1)
+			return err_prefix(err, "flags do not fit the name");
+		if (span_eq(buf_span(path), buf_span(&to)) ||
+		    disk_rename_new(
+			f->fd, buf_str(path), f->fd, buf_str(&to)) == 0) {
+			buf_append(
+			    &e->infos, span_from(buf_span(&to), 4 + base.len));
+			return buf_check(&e->infos, err) == -1 ? -1 : 1;
+		}
+		if (errno != ENOENT)
+			return disk_err(err, "set flags");
+		buf_clear(path);
+		if (folder_find_file(f, base, path, &found, err) == -1)
+			return -1;
+		if (!found)
+			break;
+	}
+	buf_truncate(&e->infos, before);
+	return 0;
+}
+
+static int
+flag_one(struct folder *f, const struct view *v, uint32_t index,
+    enum flags_change change, uint64_t letters, struct edits *e,
+    struct err *err)
+{
+	const struct message *m = view_at(v, index);
+	uint64_t after = letters_after(m->letters, change, letters);
+	size_t before = e->infos.len;
+	CLEANUP(buf_fini) struct buf path;
+	int renamed;
+
+	buf_init(&path, FILENAME_MAX_OCTETS + 8);
+	if (after == (m->letters & MESSAGE_LETTERS))
+		return 0;
+	view_file_path(v, index, &path);
+	renamed = flag_file(f, view_base_name(v, index), &path, after, e, err);
+	if (renamed != 1)
+		return renamed; /* a file that is gone: the next look tells */
+	e->items[e->count++] = (struct view_edit){
+		.index = index,
+		.letters = after,
+		.renamed = true,
+		.info = { .len = e->infos.len - before },
+	};
+	dotlock_touch(&f->lock);
+	return 0;
+}
+
+int
+mailbox_flags(struct mailbox *m, const uint32_t *uids, size_t count,
+    enum flags_change change, uint64_t letters, struct err *err)
+{
+	struct folder *f = m->folder;
+	CLEANUP(edits_fini) struct edits e = { 0 };
+	CLEANUP(view_unref) struct view *v = NULL;
+	struct err flag_err = ERR_INIT;
+	int done;
+
+	if (writable(m, err) == -1 || edits_init(&e, count, err) == -1)
+		return -1;
+	done = folder_begin_change(f, true, m, err);
+	if (done == 0) {
+		int flagged = 0;
+
+		v = folder_current(f);
+		for (size_t i = 0; i < count && flagged == 0; i++) {
+			uint32_t index;
+
+			if (view_find(v, uids[i], &index))
+				flagged = flag_one(f, v, index, change, letters,
+				    &e, &flag_err);
+		}
+		/* What was done counts, also when the rest failed. */
+		done = edits_publish(f, v, &e, err);
+		if (flagged == -1 && done == 0) {
+			done = -1;
+			if (err != NULL)
+				*err = flag_err;
+		}
+	}
+	folder_end(f);
+	return done;
+}
+
+/* ---- keywords
+ * ------------------------------------------------------------------- */
+
+/* With turn and lock. */
+static int
+keyword_make(
+    struct folder *f, struct span name, unsigned *number_out, struct err *err)
+{
+	CLEANUP(keywords_unref) struct keywords *known = NULL;
+	CLEANUP(keywords_unref) struct keywords *more = NULL;
+	CLEANUP(view_unref) struct view *v = folder_current(f);
+	struct view_facts facts = view_facts(v);
+	struct view *next;
+	int n = view_keyword_find(v, name);
+
+	if (n >= 0) {
+		*number_out = (unsigned)n;
+		return 0;
+	}
+	if (keywordfile_read(f, &known, err) == -1)
+		return -1;
+	n = keywords_find(known, name);
+	if (n < 0) {
+		n = keywords_lowest_free(known, view_keywords_used(v));
+		if (n < 0)
+			return err_set(
+			    err, ERR_LIMIT, "all 26 keywords are in use");
+		more = keywords_with(known, (unsigned)n, name);
+		if (more == NULL)
+			return err_set(err, ERR_TEMP, "out of memory");
+		if (keywordfile_write(f, more, err) == -1)
+			return -1;
+	}
+	facts.keywords = more != NULL ? more : known;
+	facts.change = f->change + 1;
+	if (view_derive(v, &facts, NULL, 0, NULL, 0, &next, err) == -1)
+		return -1;
+	f->change = facts.change;
+	folder_publish(f, next);
+	*number_out = (unsigned)n;
+	return 0;
+}
+
+int
+mailbox_keyword(
+    struct mailbox *m, struct span name, unsigned *number_out, struct err *err)
+{
+	struct folder *f = m->folder;
+	CLEANUP(view_unref) struct view *v = NULL;
+	int done, n;
+
+	if (!keyword_valid(name))
+		return err_set(err, ERR_SYNTAX, "no keyword");
+	v = folder_current(f);
+	n = v == NULL ? -1 : view_keyword_find(v, name);
+	if (n >= 0) {
+		*number_out = (unsigned)n;
+		return 0;
+	}
+	if (writable(m, err) == -1)
+		return -1;
+	done = folder_begin_change(f, true, m, err);
+	if (done == 0)
+		done = folder_keyword(f, name, number_out, err);
+	folder_end(f);
+	return done;
+}
+
+int
+folder_keyword(
+    struct folder *f, struct span name, unsigned *number_out, struct err *err)
+{
+	if (!keyword_valid(name))
+		return err_set(err, ERR_SYNTAX, "no keyword");
+	return keyword_make(f, name, number_out, err);
+}
+
+/* ---- expunge
+ * ----------------------------------------------------------------------- */
+
+/* Octets of the file, which has been or is about to be removed. */
+static int64_t
+file_octets(struct folder *f, const struct message *m, const char *path)
+{
+	struct stat st;
+
+	if (m->size_physical != MESSAGE_SIZE_UNKNOWN)
+		return (int64_t)m->size_physical;
+	if (fstatat(f->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return st.st_size;
+	return 0;
+}
+
+struct removed {
+	int64_t octets, messages;
+};
+
+static int
+expunge_one(struct folder *f, const struct view *v, uint32_t index,
+    struct removed *removed, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf path;
+	bool found = true;
+
+	buf_init(&path, FILENAME_MAX_OCTETS + 8);
+	view_file_path(v, index, &path);
+	for (int tries = 0; found && tries < 3; tries++) {
+		int64_t octets =
+		    file_octets(f, view_at(v, index), buf_str(&path));
+
+		if (unlinkat(f->fd, buf_str(&path), 0) == 0) {
+			removed->octets += octets;
+			removed->messages++;
+			return 0;
+		}
+		if (errno != ENOENT)
+			return disk_err(err, "expunge");
+		buf_clear(&path);
+		if (folder_find_file(
+			f, view_base_name(v, index), &path, &found, err) == -1)
+			return -1;
+	}
+	return 0; /* somebody else removed it */
+}
+
+/* With turn and lock, up to date. */
+static int
+expunge_all(struct folder *f, const uint32_t *uids, size_t count,
+    struct removed *removed, struct err *err)
+{
+	CLEANUP(view_unref) struct view *v = folder_current(f);
+	CLEANUP(edits_fini) struct edits e = { 0 };
+	struct err why = ERR_INIT;
+	int done = 0;
+
+	if (edits_init(&e, count, err) == -1)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t index;
+
+		if (!view_find(v, uids[i], &index))
+			continue;
+		if (expunge_one(f, v, index, removed, &why) == -1) {
+			done = -1;
+			break;
+		}
+		e.items[e.count++] =
+		    (struct view_edit){ .index = index, .remove = true };
+		dotlock_touch(&f->lock);
+	}
+	if (removed->messages > 0)
+		maildirsize_add(
+		    f->account, -removed->octets, -removed->messages);
+	if (edits_publish(f, v, &e, err) == -1)
+		return -1;
+	if (done == -1 && err != NULL)
+		*err = why;
+	return done;
+}
+
+int
+mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t count,
+    size_t *count_out, struct err *err)
+{
+	struct folder *f = m->folder;
+	struct removed removed = { 0 };
+	int done;
+
+	if (writable(m, err) == -1)
+		return -1;
+	done = folder_begin_change(f, true, m, err);
+	if (done == 0)
+		done = expunge_all(f, uids, count, &removed, err);
+	folder_end(f);
+	if (count_out != NULL)
+		*count_out = (size_t)removed.messages;
+	return done;
+}

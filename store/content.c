@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Octets of messages, and what only the file can tell. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "store/filename.h"
+#include "store/inside.h"
+#include "store/message.h"
+
+/* Up to this size a message is read into memory; larger ones are mapped. */
+#define CONTENT_MEMORY_MAX ((size_t)64 * 1024)
+
+struct content {
+	int fd;       /* -1: in memory only */
+	char *memory; /* or NULL: mapped */
+	const char *p;
+	size_t len;
+	time_t date;
+};
+
+struct found {
+	struct view *view; /* a reference */
+	uint32_t index;
+};
+
+/* Opens the file of a message, wherever it is by now. */
+static int
+message_open(
+    struct mailbox *m, uint32_t uid, struct found *found_out, struct err *err)
+{
+	struct folder *f = m->folder;
+	CLEANUP(buf_fini) struct buf path;
+
+	buf_init(&path, FILENAME_MAX_OCTETS + 8);
+	for (int tries = 0; tries < 5; tries++) {
+		CLEANUP(view_unref) struct view *v = folder_current(f);
+		uint32_t index;
+		bool found;
+		int fd;
+
+		if (v == NULL || !view_find(v, uid, &index))
+			break;
+		buf_clear(&path);
+		view_file_path(v, index, &path);
+		for (int by_search = 0; by_search < 2; by_search++) {
+			fd = file_open_beneath(f->fd, buf_str(&path),
+			    O_RDONLY | O_NONBLOCK, 0, err);
+			if (fd != -1) {
+				found_out->view = STEAL(v);
+				found_out->index = index;
+				return fd;
+			}
+			if (errno != ENOENT)
+				return -1;
+			buf_clear(&path);
+			if (by_search == 0 &&
+			    (folder_find_file(f, view_base_name(v, index),
+				 &path, &found, err) == -1 ||
+				!found))
+				break;
+		}
+	}
+	return err_set(err, ERR_POLICY, "the message is gone");
+}
+
+/* Line feeds without a carriage return before them. */
+static size_t
+bare_line_feeds(struct span s)
+{
+	const char *p = s.p, *end = s.p + s.len;
+	size_t count = 0;
+
+	while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		count += p == s.p || p[-1] != '\r';
+		p++;
+	}
+	return count;
+}
+
+static void
+to_crlf(struct span from, char *to)
+{
+	const char *p = from.p, *end = from.p + from.len;
+
+	while (p < end) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+		size_t len = (size_t)((lf == NULL ? end : lf) - p);
+
+		memcpy(to, p, len);
+		to += len;
+		if (lf == NULL)
+			break;
+		if (lf == from.p || lf[-1] != '\r')
+			*to++ = '\r';
+		*to++ = '\n';
+		p = lf + 1;
+	}
+}
+
+static int
+content_load(struct content *c, size_t len, struct err *err)
+{
+	void *mapped;
+	size_t at = 0;
+
+	c->len = len;
+	if (len > CONTENT_MEMORY_MAX) {
+		mapped = mmap(NULL, len, PROT_READ, MAP_PRIVATE, c->fd, 0);
+		if (mapped == MAP_FAILED)
+			return err_sys(err, "map a message");
+		c->p = mapped;
+		return 0;
+	}
+	c->memory = malloc(len + 1);
+	if (c->memory == NULL)
+		return err_set(err, ERR_TEMP, "message: out of memory");
+	c->p = c->memory;
+	while (at < len) {
+		ssize_t got = read(c->fd, c->memory + at, len - at);
+
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return err_sys(err, "read a message");
+		at += (size_t)got;
+	}
+	fd_close(c->fd);
+	c->fd = -1;
+	return 0;
+}
+
+static void
+content_drop(struct content *c)
+{
+	if (c->memory == NULL && c->p != NULL)
+		(void)munmap((void *)(uintptr_t)c->p, c->len);
+	free(c->memory);
+	fd_close(c->fd);
+	c->memory = NULL;
+	c->p = NULL;
+	c->fd = -1;
+}
+
+/* Replaces what was loaded by the same with CRLF everywhere. */
+static int
+content_convert(struct content *c, size_t bare, struct err *err)
+{
+	struct span raw = span_of(c->p, c->len);
+	struct content with = { .fd = -1, .date = c->date };
+	size_t len = c->len + bare;
+	void *mapped;
+
+	if (len <= CONTENT_MEMORY_MAX) {
+		with.memory = malloc(len + 1);
+		if (with.memory == NULL)
+			return err_set(err, ERR_TEMP, "message: out of memory");
+		to_crlf(raw, with.memory);
+		with.p = with.memory;
+	} else {
+		with.fd = memfd_create("message", MFD_CLOEXEC);
+		if (with.fd == -1 || ftruncate(with.fd, (off_t)len) == -1 ||
+		    (mapped = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, with.fd, 0)) == MAP_FAILED) {
+			(void)err_sys(err, "convert a message");
+			fd_close(with.fd);
+			return -1;
+		}
+		to_crlf(raw, mapped);
+		with.p = mapped;
+	}
+	with.len = len;
+	content_drop(c);
+	*c = with;
+	return 0;
+}
+
+static int
+content_fill(struct content *c, const struct found *found, struct err *err)
+{
+	const struct message *m = view_at(found->view, found->index);
+	uint64_t size_virtual = m->size_virtual;
+	struct stat st;
+	size_t bare;
+
+	if (fstat(c->fd, &st) == -1)
+		return err_sys(err, "stat a message");
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_TEMP, "a message is no regular file");
+	c->date = st.st_mtime;
+	if (content_load(c, (size_t)st.st_size, err) == -1)
+		return -1;
+	/* Both sizes equal, and true: there is no bare LF to look for. */
+	if (size_virtual == (uint64_t)st.st_size &&
+	    m->size_physical == size_virtual)
+		return 0;
+	bare = bare_line_feeds(span_of(c->p, c->len));
+	view_learn_size(found->view, found->index, (uint64_t)st.st_size,
+	    (uint64_t)st.st_size + bare);
+	return bare == 0 ? 0 : content_convert(c, bare, err);
+}
+
+int
+content_open(struct mailbox *m, uint32_t uid, struct content **content_out,
+    struct err *err)
+{
+	CLEANUP(content_free) struct content *c = calloc(1, sizeof(*c));
+	struct found found = { 0 };
+	int filled;
+
+	if (c == NULL)
+		return err_set(err, ERR_TEMP, "message: out of memory");
+	c->fd = message_open(m, uid, &found, err);
+	if (c->fd == -1)
+		return -1;
+	filled = content_fill(c, &found, err);
+	view_unref(found.view);
+	if (filled == -1)
+		return -1;
+	*content_out = STEAL(c);
+	return 0;
+}
+
+void
+content_free(struct content *c)
+{
+	if (c == NULL)
+		return;
+	content_drop(c);
+	free(c);
+}
+
+struct span
+content_span(const struct content *c)
+{
+	return span_of(c->p, c->len);
+}
+
+int
+content_fd(const struct content *c)
+{
+	return c->fd;
+}
+
+time_t
+content_date(const struct content *c)
+{
+	return c->date;
+}
+
+int
+message_date(struct mailbox *m, uint32_t uid, time_t *date_out, struct err *err)
+{
+	struct found found = { 0 };
+	CLEANUP(fd_close) int fd = message_open(m, uid, &found, err);
+	struct stat st;
+
+	view_unref(found.view);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1)
+		return err_sys(err, "stat a message");
+	*date_out = st.st_mtime;
+	return 0;
+}
+
+int
+message_size(
+    struct mailbox *m, uint32_t uid, uint64_t *octets_out, struct err *err)
+{
+	CLEANUP(view_unref) struct view *v = folder_current(m->folder);
+	CLEANUP(content_free) struct content *c = NULL;
+	uint32_t index;
+
+	if (v != NULL && view_find(v, uid, &index)) {
+		*octets_out = view_at(v, index)->size_virtual;
+		if (*octets_out != MESSAGE_SIZE_UNKNOWN)
+			return 0;
+	}
+	if (content_open(m, uid, &c, err) == -1)
+		return -1;
+	*octets_out = content_span(c).len;
+	return 0;
+}

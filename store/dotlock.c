@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "store/dotlock.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "common/file.h"
+#include "common/reactor.h"
+#include "common/span.h"
+#include "store/disk.h"
+
+/* A lock without content: its maker died between creating and writing it. */
+#define DOTLOCK_EMPTY_S 10
+
+enum holder {
+	HOLDER_GONE,  /* this host, no such process */
+	HOLDER_ALIVE, /* or on another host, or it cannot be told */
+	HOLDER_EMPTY,
+};
+
+static enum holder
+dotlock_holder(int dirfd, const char *name, const char *hostname)
+{
+	char text[300];
+	CLEANUP(fd_close)
+	int fd = file_open_beneath(
+	    dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, NULL);
+	struct span rest;
+	uint64_t pid;
+	ssize_t len;
+
+	if (fd == -1)
+		return HOLDER_ALIVE;
+	len = read(fd, text, sizeof(text));
+	if (len <= 0)
+		return len == 0 ? HOLDER_EMPTY : HOLDER_ALIVE;
+	rest = span_of(text, (size_t)len);
+	if (!span_take_u64(&rest, &pid) || pid == 0 || pid > INT32_MAX ||
+	    !span_take_octet(&rest, ':') || !span_eq(rest, span_str(hostname)))
+		return HOLDER_ALIVE;
+	if ((pid_t)pid == getpid())
+		return HOLDER_GONE;
+	return kill((pid_t)pid, 0) == -1 && errno == ESRCH ? HOLDER_GONE
+							   : HOLDER_ALIVE;
+}
+
+static bool
+older_than(int dirfd, const char *name, time_t now, time_t seconds)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT;
+	return st.st_mtime + seconds < now && st.st_ctime + seconds < now;
+}
+
+static bool
+dotlock_stale(
+    int dirfd, const char *name, const char *guarded, const char *hostname)
+{
+	time_t now = time(NULL);
+
+	switch (dotlock_holder(dirfd, name, hostname)) {
+	case HOLDER_GONE:
+		return true;
+	case HOLDER_EMPTY:
+		return older_than(dirfd, name, now, DOTLOCK_EMPTY_S);
+	default:
+		return older_than(dirfd, name, now, DOTLOCK_STALE_S) &&
+		       older_than(dirfd, guarded, now, DOTLOCK_STALE_S);
+	}
+}
+
+/*
+ * Removes the stale lock that *seen describes.  Two waiters may judge it at
+ * the same time, and the slower one must not remove the quicker one's new
+ * lock: so the file is first taken aside, and put back if it is another.
+ */
+static void
+dotlock_override(int dirfd, const char *name, const struct stat *seen)
+{
+	char aside[96];
+	struct stat st;
+
+	(void)snprintf(aside, sizeof(aside), "%s.stale.%d.%lx", name,
+	    (int)getpid(), (unsigned long)clock_ms());
+	if (renameat(dirfd, name, dirfd, aside) == -1)
+		return;
+	if (fstatat(dirfd, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (st.st_ino != seen->st_ino || st.st_dev != seen->st_dev) &&
+	    linkat(dirfd, aside, dirfd, name, 0) == -1) {
+		/* A third one was quicker; the holder's release looks at the
+		 * inode and leaves that lock alone. */
+	}
+	(void)unlinkat(dirfd, aside, 0);
+}
+
+static int
+dotlock_create(
+    int dirfd, const char *hostname, struct dotlock *lock, struct err *err)
+{
+	char text[300];
+	CLEANUP(fd_close)
+	int fd = file_open_beneath(
+	    dirfd, lock->name, O_WRONLY | O_CREAT | O_EXCL, 0600, NULL);
+	struct stat st;
+	int len;
+
+	if (fd == -1)
+		return disk_err(err, "create %s", lock->name);
+	len = snprintf(text, sizeof(text), "%d:%s", (int)getpid(), hostname);
+	if (len < 0 || (size_t)len >= sizeof(text) || fstat(fd, &st) == -1 ||
+	    write(fd, text, (size_t)len) != len) {
+		(void)disk_err(err, "write %s", lock->name);
+		(void)unlinkat(dirfd, lock->name, 0);
+		return -1;
+	}
+	lock->dirfd = dirfd;
+	lock->device = st.st_dev;
+	lock->inode = st.st_ino;
+	lock->touched_ms = clock_ms();
+	return 0;
+}
+
+int
+dotlock_take(int dirfd, const char *guarded, const char *hostname,
+    unsigned wait_ms, struct dotlock *lock_out, struct err *err)
+{
+	struct dotlock lock = DOTLOCK_INIT;
+	uint64_t until = clock_ms() + wait_ms;
+	unsigned nap_ms = 2;
+
+	(void)snprintf(lock.name, sizeof(lock.name), "%s.lock", guarded);
+	for (;;) {
+		struct stat seen;
+		struct timespec nap;
+
+		if (dotlock_create(dirfd, hostname, &lock, err) == 0) {
+			*lock_out = lock;
+			return 0;
+		}
+		if (err == NULL ? errno != EEXIST : err->os != EEXIST)
+			return -1;
+		if (fstatat(dirfd, lock.name, &seen, AT_SYMLINK_NOFOLLOW) ==
+			0 &&
+		    dotlock_stale(dirfd, lock.name, guarded, hostname)) {
+			dotlock_override(dirfd, lock.name, &seen);
+			continue;
+		}
+		if (clock_ms() >= until) {
+			errno = EAGAIN;
+			return err_sys(err, "%s is held", lock.name);
+		}
+		nap = (struct timespec){ .tv_nsec = nap_ms * 1000000L };
+		(void)nanosleep(&nap, NULL);
+		nap_ms = nap_ms < 100 ? nap_ms * 2 : 200;
+	}
+}
+
+void
+dotlock_touch(struct dotlock *lock)
+{
+	uint64_t now = clock_ms();
+
+	if (lock->dirfd == -1 || now - lock->touched_ms < DOTLOCK_TOUCH_MS)
+		return;
+	lock->touched_ms = now;
+	(void)utimensat(lock->dirfd, lock->name, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+void
+dotlock_release(struct dotlock *lock)
+{
+	struct stat st;
+
+	if (lock->dirfd == -1)
+		return;
+	/* If we held it too long, it may be somebody else's by now. */
+	if (fstatat(lock->dirfd, lock->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == lock->inode && st.st_dev == lock->device)
+		(void)unlinkat(lock->dirfd, lock->name, 0);
+	lock->dirfd = -1;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The store's own structures, for store/ alone.
+ *
+ * Locks, in the order in which they may be taken:
+ *
+ *	folder.turn	whoever reads or changes the directory: held over I/O,
+ *			which is its purpose
+ *	store.mutex	accounts, folders, who has them open, the cache's list
+ *	folder.mutex	the folder's current view and who rests
+ *	store.watch.mutex	watch descriptors and who waits for news
+ *
+ * Only the turn is ever held across I/O (and account_open, the first time).
+ */
+#ifndef HK_STORE_INSIDE_H
+#define HK_STORE_INSIDE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "store/account.h"
+#include "store/disk.h"
+#include "store/dotlock.h"
+#include "store/mailbox.h"
+#include "store/view_edit.h"
+
+#define ACCOUNT_BUCKETS 1024 /* a power of two */
+
+struct watch_entry {
+	int wd;
+	struct folder *folder;
+};
+
+struct watches {
+	pthread_mutex_t mutex;
+	int fd;
+	struct watch_entry *entries; /* ascending by wd */
+	size_t room, count;
+};
+
+struct store {
+	char *path;
+	int fd;
+	size_t cache_octets;
+	unsigned lock_wait_ms;
+	char hostname[256]; /* as it stands in file names and locks */
+	pid_t pid;
+	_Atomic uint64_t last_name_us; /* of the last base name given out */
+
+	pthread_mutex_t mutex;
+	struct account *accounts[ACCOUNT_BUCKETS];
+	/* Folders that nobody has open, the longest unused first. */
+	struct folder *idle_first, *idle_last;
+	size_t idle_octets;
+
+	struct watches watch;
+};
+
+struct account {
+	struct store *store;
+	struct account *next; /* in the bucket */
+	unsigned refs;        /* store.mutex; 0: kept for its cached folders */
+	int fd;               /* Maildir */
+	char *text;           /* "<tenant>/<id>" */
+	char *path;           /* "<tenant>/<hh>/<id>/Maildir" */
+	struct folder *folders;
+};
+
+/* One mailbox as the process sees it. */
+struct folder {
+	struct account *account;
+	struct folder *next; /* of the account */
+	char *directory;     /* "." or ".Work.2026" */
+	unsigned handles;    /* store.mutex */
+	struct folder *idle_prev, *idle_next;
+	size_t idle_octets; /* counted in the store's */
+	bool idle;
+	/* Deleted or renumbered: it leaves with its last handle. */
+	_Atomic bool dead;
+	bool detached; /* renamed: store.mutex */
+
+	pthread_mutex_t mutex;
+	struct view *current;  /* NULL: not loaded, or all rest */
+	struct packed *packed; /* of the last current view, if all rest */
+	unsigned resting;      /* handles */
+
+	pthread_mutex_t turn;
+	/* The rest belongs to whoever has the turn.  Descriptors stay open
+	 * while a handle is awake. */
+	int fd, new_fd, cur_fd, tmp_fd;
+	struct dotlock lock;
+	struct scan_state {
+		struct disk_stamp stamp;
+		int64_t checked; /* seconds, when that was seen */
+		bool dirty;      /* look once more, one second later */
+	} seen_new, seen_cur;
+	struct uidlist_state {
+		bool loaded;
+		struct disk_stamp stamp; /* of the file at the last reading */
+		uint64_t offset;         /* read up to here */
+		uint32_t last_uid;       /* of the last line read */
+		uint32_t lines;
+		unsigned version;
+		char *other; /* header fields to keep, or NULL */
+		/* Lines whose file has not been seen yet, as text. */
+		struct buf pending;
+	} uidlist;
+	struct disk_stamp keywords_stamp;
+	uint64_t change; /* the last number given to a view */
+
+	/* watch.mutex: */
+	int watch_new, watch_cur; /* -1: none */
+	struct mailbox *watchers;
+};
+
+struct mailbox {
+	struct folder *folder;
+	struct span name; /* points behind the struct */
+	enum mailbox_mode mode;
+	struct view *view;     /* NULL while it rests */
+	struct packed *packed; /* while it rests */
+	bool resting;
+	uint32_t *recent; /* ascending */
+	size_t recent_count, recent_room;
+
+	/* watch.mutex: */
+	struct mailbox *next_watcher;
+	void (*changed)(void *arg);
+	void *changed_arg;
+};
+
+/* ---- account.c ---- */
+/* Finds or makes the folder's entry and counts one handle. */
+int folder_hold(struct account *a, struct span name, struct folder **folder_out,
+    struct err *err);
+void folder_release(struct folder *f);
+/*
+ * The directory will be another's or nobody's: new handles start afresh, and
+ * with gone the old ones end.
+ */
+void account_forget_folder(struct account *a, const char *directory, bool gone);
+
+/* A base name never given out before by this process. */
+void store_base_name(struct store *s, struct buf *out);
+
+/* ---- folder.c ---- */
+struct folder *folder_new(struct account *a, const char *directory);
+void folder_free(struct folder *f);
+/* Opens the descriptors that are closed.  With the turn.  ERR_POLICY: no such
+ * folder. */
+int folder_open_files(struct folder *f, struct err *err);
+void folder_close_files(struct folder *f);
+struct view *folder_current(struct folder *f); /* a reference, or NULL */
+void folder_publish(struct folder *f, struct view *v); /* takes it over */
+/*
+ * Takes turn and lock and brings the view up to date; claimed (may be NULL)
+ * gets the UIDs of mail moved out of new/ if move is true.
+ * folder_end gives lock and turn back; call it whatever begin answered.
+ */
+int folder_begin(struct folder *f, struct err *err);
+int folder_begin_change(
+    struct folder *f, bool move, struct mailbox *claimer, struct err *err);
+void folder_end(struct folder *f);
+/* After own renames in cur/ or new/ under the lock: they are no news. */
+void folder_saw_own_change(struct folder *f);
+/*
+ * Puts messages into the folder's view and list: adds, whose uid is set here,
+ * are files that are already in new/ or cur/, flushed.  With turn and lock,
+ * after folder_sync.
+ */
+int folder_add(
+    struct folder *f, struct view_add *adds, size_t count, struct err *err);
+/* The real name of base in cur/ or new/, by looking through both. */
+int folder_find_file(struct folder *f, struct span base, struct buf *path_out,
+    bool *found_out, struct err *err);
+
+/* ---- sync.c ---- */
+/* With the turn: looks at the two directories, and acts if they changed. */
+int folder_sync(
+    struct folder *f, bool move, struct mailbox *claimer, struct err *err);
+
+/* ---- draft.c ---- */
+/* fsync of new/ or cur/ (and what else makes a rename there durable). */
+int folder_flush(int directory_fd, struct err *err);
+
+/* ---- uidfile.c: dovecot-uidlist on disk.  With turn and lock ---- */
+struct known { /* a line of the list */
+	uint32_t uid;
+	struct span base, fields; /* in the caller's text */
+};
+struct known_list {
+	struct known *items;
+	size_t count, room;
+	struct buf text; /* what the spans point into */
+	bool whole;      /* all of the file, not only what is new */
+	bool rewrite;    /* the file must be written anew */
+	uint32_t uidvalidity, uidnext; /* 0: there is no usable file */
+	char mailbox_id[33];
+};
+void known_list_fini(struct known_list *k);
+CLEANUP_DEFINE_VALUE(struct known_list, known_list_fini)
+int uidfile_read(
+    struct folder *f, bool whole, struct known_list *k, struct err *err);
+/* Appends lines already formatted (whole, in one write), flushed. */
+int uidfile_append(struct folder *f, struct span lines, uint32_t count,
+    uint32_t last_uid, struct err *err);
+/*
+ * Before giving out a UID: whether somebody wrote the file since we read it.
+ * Then the next folder_sync reads it, whatever the directories say.
+ */
+void uidfile_check(struct folder *f);
+/* Writes the list anew from a view and the pending lines. */
+int uidfile_rewrite(struct folder *f, const struct view *v, struct err *err);
+
+/* ---- keywords ---- */
+int keywordfile_read(
+    struct folder *f, struct keywords **keywords_out, struct err *err);
+int keywordfile_write(
+    struct folder *f, const struct keywords *k, struct err *err);
+
+/* The number of a keyword, made if need be.  With turn and lock. */
+int folder_keyword(
+    struct folder *f, struct span name, unsigned *number_out, struct err *err);
+
+/* ---- maildirsize.c ---- */
+/* Adds a line, if the account has the file. */
+void maildirsize_add(struct account *a, int64_t octets, int64_t messages);
+
+/* ---- watch.c ---- */
+int watch_init(struct watches *w);
+void watch_fini(struct watches *w);
+void watch_remove_folder(struct folder *f);
+void watch_remove_mailbox(struct mailbox *m);
+/* Tells the folder's watchers (this process changed it itself). */
+void watch_tell(struct folder *f);
+
+#endif
