@@ -7,3 +7,6 @@ tests_bench_load_SOURCES = \
 	tests/bench/script.c tests/bench/script.h
 tests_bench_load_LDADD = common/libcommon.a $(OPENSSL_LIBS)
 EXTRA_DIST += tests/bench/scripts
+
+noinst_PROGRAMS += tests/bench/machine
+tests_bench_machine_SOURCES = tests/bench/machine.c
