@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += tenants/libtenants.a
 tenants_libtenants_a_SOURCES = \
-	tenants/client.h \
+	tenants/client.c tenants/client.h \
 	tenants/login.c tenants/login.h \
 	tenants/login_gate.c tenants/login_gate.h \
-	tenants/login_link.c tenants/login_link.h
+	tenants/login_link.c tenants/login_link.h \
+	tenants/protocol.c tenants/protocol.h
 
 # tenantd's inside, apart from its main(), so that tests link it.
 noinst_LIBRARIES += tenants/libdirectory.a
@@ -24,3 +25,8 @@ unit_tests += tests/unit/test_password
 tests_unit_test_password_SOURCES = tests/unit/test_password.c
 tests_unit_test_password_LDADD = tenants/libdirectory.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(CRYPT_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_tenants_client
+tests_unit_test_tenants_client_SOURCES = tests/unit/test_tenants_client.c
+tests_unit_test_tenants_client_LDADD = tenants/libtenants.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)
