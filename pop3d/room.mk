@@ -39,3 +39,14 @@ unit_tests += tests/unit/test_pop3_conf
 tests_unit_test_pop3_conf_SOURCES = tests/unit/test_pop3_conf.c
 tests_unit_test_pop3_conf_LDADD = pop3d/libpop3d.a common/libcommon.a \
 	$(CONFUSE_LIBS) $(unit_ldadd)
+
+daemon_PROGRAMS += pop3d/pop3d
+pop3d_pop3d_SOURCES = pop3d/main.c
+pop3d_pop3d_LDADD = pop3d/libpop3d.a tenants/libtenants.a store/libstore.a \
+	mime/libmime.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(BDB_LIBS)
+
+unit_tests += tests/unit/test_maildrop
+tests_unit_test_maildrop_SOURCES = tests/unit/test_maildrop.c
+tests_unit_test_maildrop_LDADD = pop3d/libpop3d.a store/libstore.a \
+	common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)

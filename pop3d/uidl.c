@@ -19,10 +19,10 @@ uidl_one(struct transaction *t, struct conn *c, struct span argument)
 	struct err err = ERR_INIT;
 	uint32_t number;
 
-	if (!transaction_number(t, c, &argument, &number))
-		return;
 	/* Base names of files, which some servers used, have up to 255. */
 	buf_init(&out, 512);
+	if (!transaction_number(t, c, &argument, &number))
+		return;
 	maildrop_unique_id(t->maildrop, number, &out);
 	if (buf_check(&out, &err) == -1) {
 		transaction_failed(t, c, "unique-id cannot be told", &err);

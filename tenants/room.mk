@@ -30,3 +30,8 @@ unit_tests += tests/unit/test_tenants_client
 tests_unit_test_tenants_client_SOURCES = tests/unit/test_tenants_client.c
 tests_unit_test_tenants_client_LDADD = tenants/libtenants.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_login
+tests_unit_test_login_SOURCES = tests/unit/test_login.c
+tests_unit_test_login_LDADD = tenants/libtenants.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)
