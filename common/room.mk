@@ -110,3 +110,9 @@ fuzz_targets += tests/fuzz/fuzz_sasl
 tests_fuzz_fuzz_sasl_SOURCES = tests/fuzz/fuzz_sasl.c
 tests_fuzz_fuzz_sasl_LDADD = common/libcommon.a $(OPENSSL_LIBS)
 tests_fuzz_fuzz_sasl_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_reactor
+tests_unit_test_reactor_SOURCES = tests/unit/test_reactor.c \
+	tests/unit/rig.c tests/unit/rig.h
+tests_unit_test_reactor_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+	$(unit_ldadd)

@@ -65,8 +65,16 @@ static const struct conn_service service = { .serve = serve, .closed = closed };
 void
 rig_start(struct rig *rig, unsigned workers, unsigned tenant_workers)
 {
+	rig_start_max(rig, workers, tenant_workers, 0);
+}
+
+void
+rig_start_max(struct rig *rig, unsigned workers, unsigned tenant_workers,
+    size_t conns_max)
+{
 	struct reactor_options options = { .workers = workers,
-		.tenant_workers = tenant_workers };
+		.tenant_workers = tenant_workers,
+		.conns_max = conns_max };
 
 	*rig = (struct rig){ .options = {
 				 .service = &service,

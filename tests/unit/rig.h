@@ -21,18 +21,20 @@ struct rig {
 };
 
 void rig_start(struct rig *rig, unsigned workers, unsigned tenant_workers);
+void rig_start_max(struct rig *rig, unsigned workers, unsigned tenant_workers,
+    size_t conns_max);
 /* Stops it and checks that every session was closed exactly once. */
 void rig_stop(struct rig *rig);
 
 /* A session that a test looks at; lives until probe_free. */
 struct probe {
 	struct rig *rig;
-	struct conn *conn;
+	_Atomic(struct conn *) conn;
 	int client; /* the test's end of the pair */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct buf seen; /* "line|LONG|..." */
-	unsigned served, closed;
+	atomic_uint served, closed;
 	enum verdict (*serve)(struct probe *p, struct conn *c);
 	struct spool spool;
 	uint64_t max;

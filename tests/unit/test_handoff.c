@@ -156,6 +156,7 @@ serve_gate(struct probe *p, struct conn *c)
 	struct span line;
 	int fd;
 
+	buf_init(&input, 4096);
 	switch (conn_take_line(c, false, &line)) {
 	case TAKE_OK:
 		break;
@@ -164,7 +165,6 @@ serve_gate(struct probe *p, struct conn *c)
 	default:
 		return VERDICT_CLOSE;
 	}
-	buf_init(&input, 4096);
 	if (conn_give_away(c, &fd, &input, &err) == -1) {
 		probe_note(p, err.text);
 		return VERDICT_CLOSE;
