@@ -566,11 +566,25 @@ reactor_drain(struct reactor *r, unsigned wait_ms)
 	reactor_listen_stop(r);
 }
 
+void
+reactor_on_drain(struct reactor *r, void (*drain)(void *arg), void *arg)
+{
+	r->on_drain = drain;
+	r->on_drain_arg = arg;
+}
+
 static bool
 drained(struct reactor *r)
 {
-	return atomic_load(&r->draining) &&
-	       (reactor_conns(r) == 0 || clock_ms() >= r->drain_until_ms);
+	void (*on_drain)(void *arg) = r->on_drain;
+
+	if (!atomic_load(&r->draining))
+		return false;
+	/* Once, and first: it may bring new conns. */
+	r->on_drain = NULL;
+	if (on_drain != NULL)
+		on_drain(r->on_drain_arg);
+	return reactor_conns(r) == 0 || clock_ms() >= r->drain_until_ms;
 }
 
 /* ---- the loop

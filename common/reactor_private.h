@@ -121,6 +121,8 @@ struct reactor {
 	/* The reactor thread's own. */
 	bool accept_paused, accept_stopped;
 	uint64_t accept_resume_ms, emfile_logged_ms, trim_ms;
+	void (*on_drain)(void *arg); /* NULL once it was called */
+	void *on_drain_arg;
 };
 
 /* ---- reactor.c ----------------------------------------------------------- */

@@ -128,3 +128,8 @@ fuzz_targets += tests/fuzz/fuzz_gather
 tests_fuzz_fuzz_gather_SOURCES = tests/fuzz/fuzz_gather.c
 tests_fuzz_fuzz_gather_LDADD = common/libcommon.a $(OPENSSL_LIBS)
 tests_fuzz_fuzz_gather_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_session_host
+tests_unit_test_session_host_SOURCES = tests/unit/test_session_host.c
+tests_unit_test_session_host_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+	$(unit_ldadd)
