@@ -16,14 +16,14 @@
 
 struct options {
 	const char *file;
-	bool check, print;
+	bool check, print, input;
 	const char *role, *tenant, *shard;
 };
 
 static void __attribute__((noreturn)) usage(const char *name)
 {
 	(void)fprintf(stderr,
-	    "usage: %s [-knpV] [-c file]\n"
+	    "usage: %s [-iknpV] [-c file]\n"
 	    "%s is started by hikyakud(8).\n",
 	    name, name);
 	exit(2);
@@ -33,9 +33,10 @@ static void __attribute__((noreturn)) usage(const char *name)
  */
 
 static int
-check_file(const struct daemon_spec *spec, const char *file, bool print,
-    struct err *err)
+check_file(
+    const struct daemon_spec *spec, const struct options *o, struct err *err)
 {
+	const char *file = o->file;
 	CLEANUP(buf_fini) struct buf text;
 	CLEANUP(mem_free) void *section = calloc(1, spec->conf->size);
 	CLEANUP(buf_fini) struct buf out;
@@ -45,14 +46,15 @@ check_file(const struct daemon_spec *spec, const char *file, bool print,
 	buf_init(&out, 1 << 20);
 	if (section == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
-	if (file_read(file, &text, err) == -1 ||
+	if ((o->input ? file_read_fd(0, &text, err)
+		      : file_read(file, &text, err)) == -1 ||
 	    conf_parse(spec->conf, buf_span(&text), file, section, err) == -1)
 		return -1;
 	if (spec->check == NULL || spec->check(section, err) == 0)
 		result = 0;
 	else
 		(void)err_prefix(err, "%s: %s", file, spec->name);
-	if (result == 0 && print) {
+	if (result == 0 && o->print) {
 		conf_print(spec->conf, section, &out);
 		(void)fputs(buf_str(&out), stdout);
 	}
@@ -84,10 +86,13 @@ parse_options(
 	int c;
 
 	*o = (struct options){ .file = HK_SYSCONFDIR "/hikyaku/hikyaku.conf" };
-	while ((c = getopt_long(argc, argv, "c:knpV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:iknpV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			o->file = optarg;
+			break;
+		case 'i':
+			o->input = true;
 			break;
 		case 'k':
 			print_keys(spec);
@@ -118,7 +123,7 @@ parse_options(
 	if (o->check || o->print) {
 		struct err err = ERR_INIT;
 
-		if (check_file(spec, o->file, o->print, &err) == 0)
+		if (check_file(spec, o, &err) == 0)
 			exit(0);
 		(void)fprintf(stderr, "%s%s%s\n", err.text,
 		    err.os == 0 ? "" : ": ",

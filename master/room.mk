@@ -1,1 +1,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
+noinst_LIBRARIES += master/libmaster.a
+master_libmaster_a_SOURCES = \
+	master/admin.c master/admin.h master/admin_protocol.h \
+	master/conf.c master/conf.h master/conf_check.c \
+	master/feed.c master/feed.h \
+	master/lookup.c master/lookup.h \
+	master/master.c master/loop.h master/master.h \
+	master/metrics.c master/metrics.h \
+	master/notify.c master/notify.h \
+	master/reload.c master/reload.h \
+	master/request.c master/request.h \
+	master/service.c master/service.h \
+	master/sockets.c master/sockets.h \
+	master/spawn.c master/spawn.h \
+	master/start.c master/start.h \
+	master/state.c master/state.h \
+	master/unit.c master/unit.h
+
+daemon_PROGRAMS += master/hikyakud
+master_hikyakud_SOURCES = master/hikyakud.c
+master_hikyakud_LDADD = master/libmaster.a tenants/libtenants.a \
+	common/libcommon.a $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+
+# For tests of hikyakud: every daemon in one small program.
+noinst_PROGRAMS += tests/integration/dummy_daemon
+tests_integration_dummy_daemon_SOURCES = tests/integration/dummy_daemon.c
+tests_integration_dummy_daemon_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+	$(CONFUSE_LIBS)
