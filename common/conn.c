@@ -174,6 +174,7 @@ static void
 conn_free(struct conn *c, bool running)
 {
 	tell_closed(c);
+	reactor_churn(c->r);
 	conn_unregister(c, running);
 	conn_output_drop(c);
 	conn_gather_fini(c);

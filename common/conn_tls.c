@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 
 #include "common/counters.h"
+#include "common/reactor_private.h"
 #include "common/tls_private.h"
 
 /* ---- octets
@@ -161,6 +162,7 @@ static enum step
 handshake_done(struct conn *c)
 {
 	counter_add(c->options.counters, COUNTER_TLS_HANDSHAKES, 1);
+	reactor_churn(c->r);
 	c->mode = MODE_SESSION;
 	c->must_serve = true;
 	c->readable = true; /* a command may have come with the last flight */

@@ -100,6 +100,13 @@ void reactor_stop(struct reactor *r); /* any thread, async-signal-safe */
  */
 void reactor_drain(struct reactor *r, unsigned wait_ms);
 
+/*
+ * Calls drain(arg) on the reactor thread once a drain has begun, before
+ * reactor_run looks whether the last conn is gone: a last chance to take
+ * clients that are on their way.  One for a reactor; set it before it runs.
+ */
+void reactor_on_drain(struct reactor *r, void (*drain)(void *arg), void *arg);
+
 size_t reactor_conns(const struct reactor *r);
 
 /* Makes malloc give memory back that idle sessions need not hold: call it

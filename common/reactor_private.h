@@ -100,6 +100,7 @@ struct reactor {
 	atomic_bool stop;
 	atomic_bool draining, accept_stop;
 	atomic_size_t conns;
+	atomic_uint churn; /* handshakes and ends since memory was given back */
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;
@@ -119,7 +120,9 @@ struct reactor {
 
 	/* The reactor thread's own. */
 	bool accept_paused, accept_stopped;
-	uint64_t accept_resume_ms, emfile_logged_ms;
+	uint64_t accept_resume_ms, emfile_logged_ms, trim_ms;
+	void (*on_drain)(void *arg); /* NULL once it was called */
+	void *on_drain_arg;
 };
 
 /* ---- reactor.c ----------------------------------------------------------- */
@@ -133,6 +136,9 @@ uint64_t reactor_slot_data(
 /* Ends the reactor thread's sleep if it would last beyond at_ms. */
 void reactor_wake_before(struct reactor *r, uint64_t at_ms);
 void reactor_wake(struct reactor *r); /* with or without the lock */
+
+/* Something left free memory behind.  The lock is not held. */
+void reactor_churn(struct reactor *r);
 
 /* ---- reactor_timer.c --------------------------------------------------------
  */

@@ -116,3 +116,20 @@ tests_unit_test_reactor_SOURCES = tests/unit/test_reactor.c \
 	tests/unit/rig.c tests/unit/rig.h
 tests_unit_test_reactor_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
 	$(unit_ldadd)
+
+if UNIT
+check_PROGRAMS += tests/bench/relay_cost
+endif
+tests_bench_relay_cost_SOURCES = tests/bench/relay_cost.c \
+	tests/unit/tls_rig.c tests/unit/tls_rig.h
+tests_bench_relay_cost_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_gather
+tests_fuzz_fuzz_gather_SOURCES = tests/fuzz/fuzz_gather.c
+tests_fuzz_fuzz_gather_LDADD = common/libcommon.a $(OPENSSL_LIBS)
+tests_fuzz_fuzz_gather_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_session_host
+tests_unit_test_session_host_SOURCES = tests/unit/test_session_host.c
+tests_unit_test_session_host_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+	$(unit_ldadd)

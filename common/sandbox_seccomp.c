@@ -114,6 +114,10 @@ static const struct argument_rule {
 	/* The gate's relay. */
 	{ "socketpair", { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
 };
+static const struct argument_rule file_rules[] = {
+	/* Whether the holder of a lock file still lives. */
+	{ "kill", { 1, SCMP_CMP_EQ, 0, 0 } },
+};
 static const struct argument_rule network_rules[] = {
 	{ "socket", { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
 	{ "socket", { 0, SCMP_CMP_EQ, AF_INET, 0 } },
@@ -150,7 +154,9 @@ profile_add(void *filter, enum sandbox_profile profile, struct err *err)
 		sizeof(argument_rules) / sizeof(argument_rules[0]), err) == -1)
 		return -1;
 	if (profile != SANDBOX_GATE &&
-	    rules_add(filter, SCMP_ACT_ALLOW, file_calls, err) == -1)
+	    (rules_add(filter, SCMP_ACT_ALLOW, file_calls, err) == -1 ||
+		argument_rules_add(filter, file_rules,
+		    sizeof(file_rules) / sizeof(file_rules[0]), err) == -1))
 		return -1;
 	if (profile == SANDBOX_NETWORK &&
 	    (rules_add(filter, SCMP_ACT_ALLOW, network_calls, err) == -1 ||

@@ -40,25 +40,23 @@ handoff_is_ours(const struct session_host *host, const struct handoff *h)
 	       strcmp(h->service, host->options.protocol) == 0;
 }
 
-static void
-peer_ready(struct reactor *r, int fd, void *arg)
+/* Takes one packet; false when there is none now, or never again. */
+static bool
+peer_take(struct host_peer *peer)
 {
-	struct host_peer *peer = arg;
 	struct session_host *host = peer->host;
 	struct handoff *h = &host->handoff;
 	struct err err = ERR_INIT;
 	int client_fd = -1;
 
-	(void)r;
-	if (handoff_recv(fd, h, &client_fd, &host->input, &err) == -1) {
-		if (err.kind == ERR_TEMP &&
-		    (err.os == EAGAIN || err.os == EINTR))
-			return;
+	if (handoff_recv(peer->fd, h, &client_fd, &host->input, &err) == -1) {
+		if (err.kind == ERR_TEMP && err.os == ETIMEDOUT)
+			return false; /* readable for nothing */
 		if (err.kind != ERR_CLOSED)
 			log_error(&log_process, "hand-off not understood",
 			    log_err(&err));
 		peer_end(peer);
-		return;
+		return false;
 	}
 	if (!handoff_is_ours(host, h)) {
 		log_error(&log_process, "hand-off for somebody else refused",
@@ -66,12 +64,43 @@ peer_ready(struct reactor *r, int fd, void *arg)
 		    log_span("tenant", span_str(h->tenant)),
 		    log_span("service", span_str(h->service)));
 		(void)close(client_fd);
-		return;
+		return true;
 	}
 	host->options.client(
 	    host->options.arg, h, client_fd, buf_span(&host->input));
 	buf_clear(&host->input);
 	buf_shrink(&host->input);
+	return true;
+}
+
+static void
+peer_ready(struct reactor *r, int fd, void *arg)
+{
+	(void)r;
+	(void)fd;
+	(void)peer_take(arg);
+}
+
+/*
+ * Gates send nothing to a process that ends.  What they sent before is
+ * served; what they send from now on fails, and they connect anew.
+ */
+static void
+host_drain(void *arg)
+{
+	struct session_host *host = arg;
+
+	for (size_t i = 0; i < HOST_PEERS_MAX; i++) {
+		struct host_peer *peer = &host->peers[i];
+
+		if (peer->fd == -1)
+			continue;
+		(void)shutdown(peer->fd, SHUT_RD);
+		while (peer_take(peer))
+			;
+		if (peer->fd != -1)
+			peer_end(peer);
+	}
 }
 
 /*
@@ -135,6 +164,7 @@ session_host_new(const struct session_host_options *options,
 	};
 	if (reactor_listen(options->reactor, &listener, err) == -1)
 		return -1;
+	reactor_on_drain(options->reactor, host_drain, host);
 	*host_out = STEAL(host);
 	return 0;
 }

@@ -37,3 +37,17 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
 tests_unit_test_store_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_store_formats
+tests_unit_test_store_formats_SOURCES = tests/unit/test_store_formats.c
+tests_unit_test_store_formats_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_uidlist tests/fuzz/fuzz_mailbox_name
+tests_fuzz_fuzz_uidlist_SOURCES = tests/fuzz/fuzz_uidlist.c
+tests_fuzz_fuzz_uidlist_LDADD = store/libstore.a common/libcommon.a
+tests_fuzz_fuzz_uidlist_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_mailbox_name_SOURCES = tests/fuzz/fuzz_mailbox_name.c
+tests_fuzz_fuzz_mailbox_name_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS)
+tests_fuzz_fuzz_mailbox_name_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

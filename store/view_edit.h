@@ -93,7 +93,7 @@ struct packed;
 struct packed *view_pack(const struct view *v); /* NULL: out of memory */
 int packed_open(
     const struct packed *p, struct view **view_out, struct err *err);
-uint64_t packed_change(const struct packed *p);
+size_t packed_memory(const struct packed *p);
 struct packed *packed_ref(struct packed *p);
 void packed_unref(struct packed *p);
 CLEANUP_DEFINE_PTR(struct packed, packed_unref)

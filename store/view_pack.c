@@ -136,10 +136,10 @@ packed_open(const struct packed *p, struct view **view_out, struct err *err)
 	    NULL, &p->facts, NULL, 0, adds, p->count, view_out, err);
 }
 
-uint64_t
-packed_change(const struct packed *p)
+size_t
+packed_memory(const struct packed *p)
 {
-	return p->facts.change;
+	return sizeof(*p) + p->len;
 }
 
 struct packed *

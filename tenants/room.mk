@@ -10,7 +10,10 @@ tenants_libtenants_a_SOURCES = \
 # tenantd's inside, apart from its main(), so that tests link it.
 noinst_LIBRARIES += tenants/libdirectory.a
 tenants_libdirectory_a_SOURCES = \
-	tenants/password.c tenants/password.h
+	tenants/hashing.c tenants/hashing.h \
+	tenants/password.c tenants/password.h \
+	tenants/penalty.c tenants/penalty.h \
+	tenants/remember.c tenants/remember.h
 
 daemon_PROGRAMS += tenants/hash-password
 tenants_hash_password_SOURCES = tenants/hash_password.c
@@ -35,3 +38,8 @@ unit_tests += tests/unit/test_login
 tests_unit_test_login_SOURCES = tests/unit/test_login.c
 tests_unit_test_login_LDADD = tenants/libtenants.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_remember
+tests_unit_test_remember_SOURCES = tests/unit/test_remember.c
+tests_unit_test_remember_LDADD = tenants/libdirectory.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CRYPT_LIBS) $(unit_ldadd)

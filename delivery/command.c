@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "delivery/command.h"
+
+#include "common/ascii.h"
+
+enum lmtp_verb
+lmtp_verb_parse(struct span line, struct span *argument_out)
+{
+	static const struct {
+		const char *name;
+		enum lmtp_verb verb;
+	} verbs[] = {
+		{ "LHLO", LMTP_LHLO },
+		{ "MAIL", LMTP_MAIL },
+		{ "RCPT", LMTP_RCPT },
+		{ "DATA", LMTP_DATA },
+		{ "RSET", LMTP_RSET },
+		{ "NOOP", LMTP_NOOP },
+		{ "VRFY", LMTP_VRFY },
+		{ "QUIT", LMTP_QUIT },
+		{ "HELO", LMTP_HELO },
+		{ "EHLO", LMTP_HELO },
+	};
+	struct span verb, rest = line;
+
+	if (!span_take_until(&rest, ' ', &verb)) {
+		verb = line;
+		rest = span_from(line, line.len);
+	}
+	*argument_out = span_trim(rest);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (span_eq_nocase(verb, span_str(verbs[i].name)))
+			return verbs[i].verb;
+	return LMTP_UNKNOWN;
+}
+
+/* "FROM:" or "TO:"; blanks behind it, which some clients send, are skipped. */
+static int
+take_keyword(struct span *in, struct span keyword, struct err *err)
+{
+	if (!span_take_nocase(in, keyword))
+		return err_set(
+		    err, ERR_SYNTAX, "%.*s expected", SPAN_FMT(keyword));
+	while (span_take_octet(in, ' '))
+		;
+	return 0;
+}
+
+/* The next " KEY[=VALUE]".  False at the end, or (*broken) at no parameter. */
+static bool
+take_parameter(
+    struct span *in, struct span *key, struct span *value, bool *broken)
+{
+	struct span one;
+	ptrdiff_t equals;
+
+	*broken = in->len > 0 && in->p[0] != ' ';
+	*in = span_trim(*in);
+	if (in->len == 0 || *broken)
+		return false;
+	if (!span_take_until(in, ' ', &one)) {
+		one = *in;
+		*in = span_from(*in, in->len);
+	} else {
+		/* The blank stands before the next parameter. */
+		*in = span_of(in->p - 1, in->len + 1);
+	}
+	equals = span_index(one, '=');
+	*key = equals < 0 ? one : span_first(one, (size_t)equals);
+	*value = equals < 0 ? span_from(one, one.len)
+			    : span_from(one, (size_t)equals + 1);
+	return true;
+}
+
+static int
+mail_parameter(struct span key, struct span value, bool trusted,
+    struct lmtp_mail *mail, struct err *err)
+{
+	if (span_eq_nocase(key, SPAN("SIZE"))) {
+		if (!span_to_u64(value, &mail->size_octets))
+			return err_set(err, ERR_SYNTAX, "SIZE: no number");
+		return 0;
+	}
+	if (span_eq_nocase(key, SPAN("BODY"))) {
+		if (!span_eq_nocase(value, SPAN("7BIT")) &&
+		    !span_eq_nocase(value, SPAN("8BITMIME")))
+			return err_set(err, ERR_SYNTAX, "BODY: unknown type");
+		return 0;
+	}
+	if (span_eq_nocase(key, SPAN("SMTPUTF8")) && value.len == 0) {
+		mail->utf8 = true;
+		return 0;
+	}
+	if (trusted && span_eq_nocase(key, SPAN("HKID"))) {
+		if (value.len == 0 || value.len > LOG_ID_MAX ||
+		    !ascii_all(value, ASCII_ALPHA | ASCII_DIGIT))
+			return err_set(err, ERR_SYNTAX, "HKID: no id");
+		mail->id = value;
+		return 0;
+	}
+	return err_set(
+	    err, ERR_POLICY, "parameter %.*s is not known", SPAN_FMT(key));
+}
+
+int
+lmtp_mail_parse(
+    struct span argument, bool trusted, struct lmtp_mail *out, struct err *err)
+{
+	struct lmtp_mail mail = { .id = SPAN_NONE };
+	struct span rest = argument, key, value;
+	bool broken;
+
+	/* Whether UTF-8 is allowed is said behind the path. */
+	if (take_keyword(&rest, SPAN("FROM:"), err) == -1 ||
+	    reverse_path_parse(&rest, MAILADDR_UTF8 | MAILADDR_LONG_LOCAL,
+		&mail.reverse_path, err) == -1)
+		return -1;
+	while (take_parameter(&rest, &key, &value, &broken))
+		if (mail_parameter(key, value, trusted, &mail, err) == -1)
+			return -1;
+	if (broken)
+		return err_set(err, ERR_SYNTAX, "text behind the path");
+	if (!mail.utf8) {
+		struct mailaddr again;
+
+		rest = argument;
+		if (take_keyword(&rest, SPAN("FROM:"), err) == -1 ||
+		    reverse_path_parse(
+			&rest, MAILADDR_LONG_LOCAL, &again, err) == -1)
+			return -1;
+	}
+	*out = mail;
+	return 0;
+}
+
+int
+lmtp_rcpt_parse(struct span argument, bool utf8,
+    struct mailaddr *forward_path_out, struct err *err)
+{
+	struct mailaddr path;
+	struct span rest = argument, key, value;
+	bool broken;
+
+	if (take_keyword(&rest, SPAN("TO:"), err) == -1 ||
+	    forward_path_parse(&rest, utf8 ? MAILADDR_UTF8 : 0, &path, err) ==
+		-1)
+		return -1;
+	if (take_parameter(&rest, &key, &value, &broken))
+		return err_set(err, ERR_POLICY, "parameter %.*s is not known",
+		    SPAN_FMT(key));
+	if (broken)
+		return err_set(err, ERR_SYNTAX, "text behind the path");
+	*forward_path_out = path;
+	return 0;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "delivery/place.h"
+
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/daemon_conf.h"
+
+struct placer {
+	struct daemon *daemon;
+	struct store *store;
+	bool switches;
+	uid_t low, high; /* uids that tenants may have */
+};
+
+/* Whether CAP_SETUID and CAP_SETGID are there: hikyakud runs as root. */
+static bool
+may_switch(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[2] = { 0 };
+	const uint32_t both = 1U << CAP_SETUID | 1U << CAP_SETGID;
+
+	return syscall(SYS_capget, &head, data) == 0 &&
+	    (data[0].effective & both) == both;
+}
+
+int
+placer_new(struct daemon *d, struct placer **placer_out, struct err *err)
+{
+	CLEANUP(placer_free) struct placer *p = calloc(1, sizeof(*p));
+	const struct daemon_conf *conf = daemon_conf(d);
+	struct store_options options = { .path = conf->store_directory };
+
+	if (p == NULL)
+		return err_set(err, ERR_TEMP, "placer: out of memory");
+	p->daemon = d;
+	p->switches = may_switch();
+	if (p->switches &&
+	    !daemon_uid_range(conf->tenant_uids, &p->low, &p->high))
+		return err_set(err, ERR_TEMP, "tenant-uids is no range");
+	if (store_new(&options, &p->store, err) == -1)
+		return -1;
+	*placer_out = STEAL(p);
+	return 0;
+}
+
+void
+placer_free(struct placer *p)
+{
+	if (p == NULL)
+		return;
+	store_free(p->store);
+	free(p);
+}
+
+bool
+placer_switches(const struct placer *p)
+{
+	return p->switches;
+}
+
+/* ---- acting for a tenant
+ * ------------------------------------------------------ */
+
+/* The calling thread's file system ids; answers false when it may not. */
+static bool
+take_ids(uid_t uid, gid_t gid)
+{
+	(void)setfsgid(gid);
+	(void)setfsuid(uid);
+	/* They tell nothing of failure but the ids that were before. */
+	return (uid_t)setfsuid((uid_t)-1) == uid &&
+	       (gid_t)setfsgid((gid_t)-1) == gid;
+}
+
+static int
+act_for(
+    const struct placer *p, const struct tenant_info *tenant, struct err *err)
+{
+	if (!p->switches)
+		return 0;
+	/* The directory may be wrong or taken over; no uid of the system, and
+	 * none of our daemons', can be reached through it. */
+	if (tenant->uid < p->low || tenant->uid > p->high || tenant->gid == 0)
+		return err_set(err, ERR_POLICY,
+		    "tenant %s: uid %u is not within tenant-uids", tenant->name,
+		    (unsigned)tenant->uid);
+	if (!take_ids(tenant->uid, tenant->gid)) {
+		(void)take_ids(geteuid(), getegid());
+		return err_set(
+		    err, ERR_TEMP, "setfsuid %u failed", (unsigned)tenant->uid);
+	}
+	return 0;
+}
+
+static void
+act_as_self(const struct placer *p)
+{
+	/* A thread that went on under a tenant's uid would serve the next
+	 * tenant with it. */
+	if (p->switches && !take_ids(geteuid(), getegid()))
+		abort();
+}
+
+/* ---- placing
+ * ----------------------------------------------------------------------- */
+
+static int
+write_message(struct account *a, struct span trace, struct span message,
+    struct draft_result *result_out, struct err *err)
+{
+	static const struct draft_options options = { .has_date = false };
+	CLEANUP(draft_free) struct draft *d = NULL;
+
+	if (draft_new(a, SPAN("INBOX"), &d, err) == -1 ||
+	    draft_write(d, trace, err) == -1 ||
+	    draft_write(d, message, err) == -1)
+		return -1;
+	return draft_commit(d, &options, result_out, err);
+}
+
+static int
+place_as_tenant(struct placer *p, const struct account_info *info,
+    struct span trace, struct span message, struct draft_result *result_out,
+    struct err *err)
+{
+	CLEANUP(account_unref) struct account *a = NULL;
+	int done = act_for(p, &info->tenant, err);
+
+	if (done == 0) {
+		done = account_open(p->store, span_str(info->tenant.name),
+		    span_str(info->id), ACCOUNT_CREATE, &a, err);
+		if (done == 0)
+			done =
+			    write_message(a, trace, message, result_out, err);
+		act_as_self(p);
+	}
+	return done;
+}
+
+int
+placer_place(struct placer *p, const struct account_info *account,
+    struct span trace, struct span message, struct draft_result *result_out,
+    struct err *err)
+{
+	struct err first = ERR_INIT;
+
+	if (place_as_tenant(p, account, trace, message, result_out, &first) ==
+	    0)
+		return 0;
+	/* A brand's first mail: its directory is hikyakud's to make. */
+	if (first.os != ENOENT && first.os != EACCES) {
+		if (err != NULL)
+			*err = first;
+		return -1;
+	}
+	if (daemon_tenant_directory(p->daemon, account->tenant.name, err) == -1)
+		return -1;
+	return place_as_tenant(p, account, trace, message, result_out, err);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Puts messages into Maildirs, each under the uid of the tenant that owns it.
+ *
+ * As root would start it, the process has a uid of its own that owns no mail,
+ * and of root's rights only CAP_SETUID and CAP_SETGID: a thread that places a
+ * message takes the tenant's file system uid and gid (setfsuid), and nothing
+ * else changes.  Not started by root, it places as itself.
+ */
+#ifndef HK_DELIVERY_PLACE_H
+#define HK_DELIVERY_PLACE_H
+
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+#include "common/daemon.h"
+#include "common/err.h"
+#include "common/span.h"
+#include "store/account.h"
+#include "store/draft.h"
+#include "tenants/client.h"
+
+struct placer;
+
+int placer_new(struct daemon *d, struct placer **placer_out, struct err *err);
+void placer_free(struct placer *p);
+CLEANUP_DEFINE_PTR(struct placer, placer_free)
+
+/* True when it acts under the tenants' uids. */
+bool placer_switches(const struct placer *p);
+
+/*
+ * Stores trace and then message in the account's INBOX.  Durable when it
+ * returns 0.
+ *
+ * Errors: ERR_LIMIT, no room; ERR_TEMP; ERR_POLICY, the tenant's uid is none
+ * that mail may belong to.
+ */
+int placer_place(struct placer *p, const struct account_info *account,
+    struct span trace, struct span message, struct draft_result *result_out,
+    struct err *err);
+
+#endif
