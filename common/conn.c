@@ -350,8 +350,7 @@ conn_wait_for(struct conn *c, uint32_t events, uint64_t until_ms)
 	return STEP_PARK;
 }
 
-/* ---- the session
- * -------------------------------------------------------------- */
+/* ---- the session ---------------------------------------------------- */
 
 static enum step
 serve(struct conn *c)
@@ -392,10 +391,13 @@ serve_or_close(struct conn *c)
 
 	if (next != STEP_AGAIN || c->mode != MODE_SESSION)
 		return next;
-	if (!c->asked)
+	if (!c->asked) {
+		/* The time that passes now is ours, not the client's. */
 		c->deaf = true;
-	else if (c->broken != BROKEN_NO)
+		c->timed_out = false;
+	} else if (c->broken != BROKEN_NO) {
 		c->mode = MODE_CLOSING;
+	}
 	return STEP_AGAIN;
 }
 
@@ -491,8 +493,7 @@ session_step(struct conn *c)
 	return gather_step(c);
 }
 
-/* ---- the end of a session
- * -------------------------------------------------------- */
+/* ---- the end of a session ------------------------------------------- */
 
 static enum step
 closing_step(struct conn *c)
@@ -557,8 +558,7 @@ linger_step(struct conn *c)
 	return conn_wait_for(c, EPOLLIN, c->pause_until_ms);
 }
 
-/* ---- a worker's turn
- * ---------------------------------------------------------------- */
+/* ---- a worker's turn ------------------------------------------------ */
 
 static enum step
 step(struct conn *c)
@@ -595,8 +595,7 @@ conn_run(struct conn *c)
 		conn_free(c, true);
 }
 
-/* ---- settings
- * ------------------------------------------------------------------------ */
+/* ---- settings ------------------------------------------------------- */
 
 void
 conn_wait_ms(struct conn *c, unsigned wait_ms)

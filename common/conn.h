@@ -77,7 +77,7 @@ bool conn_draining(const struct conn *c);
 /* The tenant on whose budget of workers this conn runs from now on. */
 void conn_tenant(struct conn *c, const char *tenant);
 
-/* ---- reading ----------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------- */
 
 enum take {
 	TAKE_OK,      /* here it is */
@@ -147,7 +147,7 @@ int spool_map(struct spool *s, struct span *out, struct err *err);
  */
 int spool_fd(struct spool *s, int *fd_out, struct err *err);
 
-/* ---- writing ----------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------- */
 
 /*
  * Output is queued and drained when the session parks.  The worker waits for
@@ -168,7 +168,7 @@ size_t conn_output_pending(const struct conn *c);
 /* Sends what the kernel takes now; serve() need not call it before parking. */
 int conn_flush(struct conn *c, struct err *err);
 
-/* ---- time ------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------- */
 
 /* A new limit for the next command (and the following ones). */
 void conn_wait_ms(struct conn *c, unsigned wait_ms);
@@ -180,7 +180,7 @@ void conn_wait_ms(struct conn *c, unsigned wait_ms);
  */
 void conn_pause(struct conn *c, unsigned ms);
 
-/* ---- TLS, addresses, hand-off ------------------------------------------- */
+/* ---- TLS, addresses, hand-off --------------------------------------- */
 
 /*
  * Starts the server side of TLS: queue the "go ahead" reply first, then call

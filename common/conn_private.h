@@ -25,6 +25,7 @@
 #define CONN_READ_CHUNK 4095          /* gathering lines */
 #define CONN_READ_BULK 16383          /* gathering data: about a TLS record */
 #define CONN_READ_TURN (1024 * 1024)  /* then others get their turn */
+#define CONN_READ_LEAST 256           /* what a read counts for, at least */
 #define CONN_WRITE_TURN (4096 * 1024) /* likewise */
 #define CONN_LINES_TURN 256           /* pipelined commands in one serve() */
 #define CONN_PIECES_MAX 256           /* queued pieces of output */
@@ -93,7 +94,8 @@ struct relay {
 };
 
 struct conn {
-	/* ---- scheduling: the reactor's lock ---- */
+	/* ---- scheduling: the reactor's lock ---------------------------------
+	 */
 	enum conn_state state;
 	struct conn *queue_next;
 	struct tenant_queue *tenant;
@@ -106,7 +108,8 @@ struct conn {
 	size_t timer_at; /* reactor_timer.c */
 	uint64_t timer_ms, due_ms;
 
-	/* ---- the worker's ---- */
+	/* ---- the worker's ---------------------------------------------------
+	 */
 	struct reactor *r;
 	int fd;
 	enum conn_mode mode;
@@ -161,8 +164,7 @@ struct conn {
 	struct err *err;
 };
 
-/* ---- called by the reactor
- * --------------------------------------------------- */
+/* ---- called by the reactor ------------------------------------------ */
 void conn_run(struct conn *c);                   /* by a worker */
 void conn_ready(struct conn *c, unsigned which); /* lock held */
 void conn_drain(struct conn *c);                 /* lock held */
@@ -182,23 +184,20 @@ enum io {
 	IO_CLOSED
 };
 
-/* ---- conn.c
- * ------------------------------------------------------------------- */
+/* ---- conn.c --------------------------------------------------------- */
 /* Parks until events on the socket, or until the time. */
 enum step conn_wait_for(struct conn *c, uint32_t events, uint64_t until_ms);
 /* Takes the socket out of epoll: it will be another's. */
 void conn_forget_fd(struct conn *c);
 
-/* ---- conn_io.c
- * ------------------------------------------------------------------ */
+/* ---- conn_io.c ------------------------------------------------------ */
 enum io conn_io_read(struct conn *c, char *out, size_t len, size_t *got_out);
 enum io conn_io_write(
     struct conn *c, struct span octets, bool more, size_t *taken_out);
 /* Records why the conn broke. */
 void conn_fail(struct conn *c, enum err_kind kind, const char *what);
 
-/* ---- conn_read.c
- * ------------------------------------------------------------------ */
+/* ---- conn_read.c ---------------------------------------------------- */
 enum gather {
 	GATHER_DONE,
 	GATHER_WAIT,
@@ -215,8 +214,7 @@ void conn_gather_forget(struct conn *c);
 void conn_gather_release(struct conn *c);
 void conn_gather_fini(struct conn *c);
 
-/* ---- conn_write.c
- * ----------------------------------------------------------------- */
+/* ---- conn_write.c --------------------------------------------------- */
 enum drain {
 	DRAIN_DONE,
 	DRAIN_WAIT,
@@ -229,8 +227,7 @@ uint64_t conn_output_deadline(const struct conn *c);
 void conn_output_break(struct conn *c, enum conn_broken why);
 void conn_output_drop(struct conn *c);
 
-/* ---- conn_tls.c
- * ------------------------------------------------------------------- */
+/* ---- conn_tls.c ----------------------------------------------------- */
 /* Begins or goes on with the handshake. */
 enum step conn_tls_step(struct conn *c);
 bool conn_tls_pending(const struct conn *c);
@@ -240,8 +237,7 @@ void conn_tls_fini(struct conn *c);
 enum io conn_tls_read(struct conn *c, char *out, size_t len, size_t *got_out);
 enum io conn_tls_write(struct conn *c, struct span octets, size_t *taken_out);
 
-/* ---- conn_relay.c
- * ----------------------------------------------------------------- */
+/* ---- conn_relay.c --------------------------------------------------- */
 enum step conn_relay_step(struct conn *c);
 void conn_relay_fini(struct conn *c);
 

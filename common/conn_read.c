@@ -57,7 +57,8 @@ read_more(struct conn *c, size_t len)
 	io = conn_io_read(c, room, len, &got);
 	if (io == IO_OK) {
 		buf_commit(&c->in, got);
-		c->turn += got;
+		/* A flood of tiny records is work, too. */
+		c->turn += got < CONN_READ_LEAST ? CONN_READ_LEAST : got;
 		c->took += got;
 		c->progress_ms = clock_ms();
 	}
@@ -106,8 +107,7 @@ conn_unread(struct conn *c, struct span octets, struct err *err)
 	return 0;
 }
 
-/* ---- lines
- * ------------------------------------------------------------------- */
+/* ---- lines ---------------------------------------------------------- */
 
 /* Finds the end of a line in *s; false: there is none yet. */
 static bool
@@ -193,8 +193,7 @@ line_step(struct conn *c)
 	return true;
 }
 
-/* ---- octets and mail data
- * ------------------------------------------------------- */
+/* ---- octets and mail data ------------------------------------------- */
 
 static void
 sink_write(struct conn *c, struct span octets)
@@ -290,8 +289,7 @@ data_step(struct conn *c)
 	return true;
 }
 
-/* ---- gathering while parked
- * -------------------------------------------------------- */
+/* ---- gathering while parked ----------------------------------------- */
 
 static bool
 gather_step(struct conn *c)
@@ -378,8 +376,7 @@ conn_gather_fini(struct conn *c)
 	c->line = SPAN_NONE;
 }
 
-/* ---- takes
- * ------------------------------------------------------------------------ */
+/* ---- takes ---------------------------------------------------------- */
 
 /*
  * Begins or resumes a take.  False: *take_out is the answer, nothing is

@@ -25,8 +25,7 @@ enum flow {
 	FLOW_ENDED
 };
 
-/* ---- the pair's end
- * ------------------------------------------------------------- */
+/* ---- the pair's end ------------------------------------------------- */
 
 static enum io
 pair_read(struct conn *c, char *out, size_t len, size_t *got_out)
@@ -72,8 +71,7 @@ client_write(struct conn *c, struct span octets, size_t *taken_out)
 	return conn_tls_write(c, octets, taken_out);
 }
 
-/* ---- one direction
- * ---------------------------------------------------------------- */
+/* ---- one direction -------------------------------------------------- */
 
 struct pipe {
 	struct relay_side *side;
@@ -135,7 +133,7 @@ flow_fresh(struct conn *c, const struct pipe *pipe)
 	case IO_OK:
 		break;
 	}
-	c->turn += len;
+	c->turn += len < CONN_READ_LEAST ? CONN_READ_LEAST : len;
 	c->relay->progress_ms = clock_ms();
 	switch (pipe->write(c, span_of(octets, len), &taken)) {
 	case IO_AGAIN:
@@ -171,8 +169,7 @@ flow(struct conn *c, const struct pipe *pipe)
 	return result;
 }
 
-/* ---- both
- * -------------------------------------------------------------------------- */
+/* ---- both ----------------------------------------------------------- */
 
 /* When a relay that waits like this is given up. */
 static uint64_t
@@ -245,8 +242,7 @@ conn_relay_fini(struct conn *c)
 	c->relay = NULL;
 }
 
-/* ---- giving away
- * ---------------------------------------------------------------------- */
+/* ---- giving away ---------------------------------------------------- */
 
 static int
 give_pair(struct conn *c, int *fd_out, struct err *err)

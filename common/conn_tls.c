@@ -11,8 +11,7 @@
 #include "common/reactor_private.h"
 #include "common/tls_private.h"
 
-/* ---- octets
- * ------------------------------------------------------------------- */
+/* ---- octets --------------------------------------------------------- */
 
 /* What a TLS call that gave no result means; events: what to wait for. */
 static enum io
@@ -114,8 +113,7 @@ conn_tls_fini(struct conn *c)
 	c->write_events = EPOLLOUT;
 }
 
-/* ---- the handshake
- * ---------------------------------------------------------------- */
+/* ---- the handshake -------------------------------------------------- */
 
 static enum step
 handshake_failed(struct conn *c, const char *reason)
@@ -125,6 +123,19 @@ handshake_failed(struct conn *c, const char *reason)
 	    log_str("reason", reason),
 	    log_str("server_name", conn_tls_server_name(c)));
 	return STEP_END;
+}
+
+/* OpenSSL's state and buffers are for those who say something. */
+static enum step
+handshake_awaited(struct conn *c)
+{
+	if (atomic_load(&c->r->draining))
+		return STEP_END; /* nothing was begun */
+	if (clock_ms() >= c->handshake_until_ms)
+		return handshake_failed(c, "too slow");
+	(void)conn_wait_for(c, EPOLLIN, c->handshake_until_ms);
+	c->park.idle = true;
+	return STEP_PARK;
 }
 
 /* The "go ahead" leaves in clear before the first octet of TLS. */
@@ -148,13 +159,16 @@ handshake_begin(struct conn *c)
 			break;
 		}
 	}
+	if (c->handshake_until_ms == 0)
+		c->handshake_until_ms =
+		    clock_ms() + (c->options.wait_ms < CONN_HANDSHAKE_MS
+					 ? c->options.wait_ms
+					 : CONN_HANDSHAKE_MS);
+	if (!c->readable)
+		return handshake_awaited(c);
 	c->ssl = tls_ssl_new(c->tls, c->fd, &err);
 	if (c->ssl == NULL)
 		return handshake_failed(c, err.text);
-	c->handshake_until_ms =
-	    clock_ms() + (c->options.wait_ms < CONN_HANDSHAKE_MS
-				 ? c->options.wait_ms
-				 : CONN_HANDSHAKE_MS);
 	return STEP_AGAIN;
 }
 
@@ -207,8 +221,7 @@ conn_start_tls(struct conn *c, struct tls_context *tls, struct err *err)
 	return 0;
 }
 
-/* ---- what sessions ask
- * --------------------------------------------------------------- */
+/* ---- what sessions ask ---------------------------------------------- */
 
 bool
 conn_tls(const struct conn *c)

@@ -22,8 +22,7 @@
 #define IOV_PIECES 16
 #define FILE_READ (16 * 1024)
 
-/* ---- the queue
- * ----------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------ */
 
 static struct piece *
 piece_add(struct output *out, size_t cap)
@@ -112,8 +111,7 @@ conn_output_deadline(const struct conn *c)
 	return slow < idle ? slow : idle;
 }
 
-/* ---- sending
- * --------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------- */
 
 /* All memory pieces in front at once. */
 static enum io
@@ -229,8 +227,7 @@ conn_output_drain(struct conn *c)
 	return c->broken == BROKEN_NO ? DRAIN_DONE : DRAIN_BROKEN;
 }
 
-/* ---- waiting for a client that reads slowly
- * ------------------------------------------ */
+/* ---- waiting for a client that reads slowly ------------------------- */
 
 /* The worker waits until half of the room is free, or breaks the output. */
 static void
@@ -268,8 +265,7 @@ output_open(struct conn *c)
 	return true;
 }
 
-/* ---- what sessions call
- * ------------------------------------------------------------ */
+/* ---- what sessions call --------------------------------------------- */
 
 /* Queues as much of octets as one piece takes; answers how many, 0: failed. */
 static size_t

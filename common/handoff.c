@@ -35,8 +35,7 @@ enum handoff_tag {
 	TAG_INPUT,
 };
 
-/* ---- sending
- * ------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------- */
 
 static void
 put_peer(struct buf *b, const struct conn_peer *peer)
@@ -80,8 +79,7 @@ handoff_send(int fd, const struct handoff *h, int client_fd, struct span input,
 	    fd, buf_span(&b), &client_fd, 1, HANDOFF_SEND_MS, err);
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------ */
+/* ---- receiving ------------------------------------------------------ */
 
 static bool
 get_port(struct span value, uint16_t *out)

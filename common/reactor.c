@@ -226,6 +226,7 @@ reactor_new(const struct reactor_options *options, struct reactor **reactor_out,
 
 	if (r == NULL)
 		return err_sys(err, "reactor");
+	reactor_tune_memory();
 	r->epfd = r->wakefd = -1;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	cond_init(&r->work);
@@ -295,8 +296,7 @@ reactor_free(struct reactor *r)
 	free(r);
 }
 
-/* ---- listening
- * ---------------------------------------------------------------- */
+/* ---- listening ------------------------------------------------------ */
 
 int
 reactor_listen(
@@ -463,8 +463,7 @@ accept_some(struct reactor *r, const struct reactor_listener *l)
 	}
 }
 
-/* ---- watching and ticking
- * -------------------------------------------------------- */
+/* ---- watching and ticking ------------------------------------------- */
 
 int
 reactor_watch(struct reactor *r, int fd,
@@ -546,8 +545,7 @@ run_ticks(struct reactor *r, uint64_t now)
 	}
 }
 
-/* ---- draining
- * ---------------------------------------------------------------- */
+/* ---- draining ------------------------------------------------------- */
 
 void
 reactor_drain(struct reactor *r, unsigned wait_ms)
@@ -587,8 +585,7 @@ drained(struct reactor *r)
 	return reactor_conns(r) == 0 || clock_ms() >= r->drain_until_ms;
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------- */
 
 static void
 handle_event(struct reactor *r, const struct epoll_event *event)

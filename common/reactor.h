@@ -109,8 +109,8 @@ void reactor_on_drain(struct reactor *r, void (*drain)(void *arg), void *arg);
 
 size_t reactor_conns(const struct reactor *r);
 
-/* Makes malloc give memory back that idle sessions need not hold: call it
- * first thing in a daemon. */
+/* Makes malloc give memory back that idle sessions need not hold.  reactor_new
+ * calls it; a daemon that allocates much before may do so earlier. */
 void reactor_tune_memory(void);
 
 /* Milliseconds of CLOCK_MONOTONIC. */

@@ -125,7 +125,7 @@ struct reactor {
 	void *on_drain_arg;
 };
 
-/* ---- reactor.c ----------------------------------------------------------- */
+/* ---- reactor.c ------------------------------------------------------ */
 /* All with the lock held. */
 int reactor_slot_new(struct reactor *r, enum slot_kind kind, void *object,
     uint32_t *slot_out, struct err *err);
@@ -156,8 +156,7 @@ struct conn *timers_take(struct timers *t, uint64_t now_ms);
 /* When to look again; UINT64_MAX: never. */
 uint64_t timers_next(const struct timers *t);
 
-/* ---- reactor_work.c
- * ----------------------------------------------------------- */
+/* ---- reactor_work.c ------------------------------------------------- */
 /* The lock is held unless said otherwise. */
 struct tenant_queue *queue_tenant_ref(struct run_queue *q, const char *name);
 void queue_tenant_unref(struct run_queue *q, struct tenant_queue *t);

@@ -76,8 +76,7 @@ queue_tenant_unref(struct run_queue *q, struct tenant_queue *t)
 	free(t);
 }
 
-/* ---- the queue
- * ---------------------------------------------------------------- */
+/* ---- the queue ------------------------------------------------------ */
 
 static void
 ring_add(struct reactor *r, struct tenant_queue *t)

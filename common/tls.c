@@ -29,8 +29,7 @@ tls_err(struct err *err, const char *what)
 	    err, ERR_TEMP, "%s: %s", what, reason == NULL ? "failed" : reason);
 }
 
-/* ---- names
- * ------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------- */
 
 static int
 name_cmp(const void *key, const void *element)
@@ -73,8 +72,7 @@ tls_brand_find(const struct tls_context *tls, struct span name)
 	return brand == NULL ? tls->brands[0] : brand;
 }
 
-/* ---- callbacks
- * ------------------------------------------------------------------ */
+/* ---- callbacks ------------------------------------------------------ */
 
 /* The host_name of a server_name extension; empty when there is none. */
 static struct span
@@ -147,8 +145,7 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* ---- making a context
- * ---------------------------------------------------------- */
+/* ---- making a context ----------------------------------------------- */
 
 static int
 set_minimum(SSL_CTX *ctx, const char *minimum, struct err *err)

@@ -56,8 +56,7 @@ refuse(const struct reader *reader, const char *what, struct err *err)
 	    subject[0] == '\0' ? "" : ")", what);
 }
 
-/* ---- names
- * -------------------------------------------------------------------- */
+/* ---- names ---------------------------------------------------------- */
 
 static int
 text_cmp(const void *a, const void *b)
@@ -145,8 +144,7 @@ names_of(X509 *leaf, struct names *names)
 		qsort(names->list, names->len, sizeof(*names->list), text_cmp);
 }
 
-/* ---- brands
- * ------------------------------------------------------------------- */
+/* ---- brands --------------------------------------------------------- */
 
 static int
 sid_context(struct tls_brand *brand, struct err *err)
@@ -263,8 +261,7 @@ cert_add(struct reader *reader, struct err *err)
 	return 0;
 }
 
-/* ---- blocks
- * ------------------------------------------------------------------- */
+/* ---- blocks --------------------------------------------------------- */
 
 static int
 take_certificate(

@@ -49,19 +49,19 @@ struct tls_context {
 	int64_t expires;
 };
 
-/* ---- tls_pem.c ---- */
+/* ---- tls_pem.c ------------------------------------------------------ */
 /* Reads the certificates into brands, names and expires. */
 int tls_pem_read(struct tls_context *tls, struct span pem, struct err *err);
 void tls_brand_free(struct tls_brand *brand);
 
-/* ---- tls_ticket.c ---- */
+/* ---- tls_ticket.c --------------------------------------------------- */
 int tls_ticket_setup(struct tls_context *tls, struct err *err);
 /* Keys of one day: HKDF-SHA256 of the secret (RFC 5869). */
 #define TLS_TICKET_KEYS_LEN (16 + 32 + 32) /* name, AES-256, HMAC */
 int tls_ticket_keys(const struct tls_brand *brand, uint64_t day,
     unsigned char keys[TLS_TICKET_KEYS_LEN]);
 
-/* ---- tls.c ---- */
+/* ---- tls.c ---------------------------------------------------------- */
 /* Of a name in any case; the first brand when nobody bears it. */
 struct tls_brand *tls_brand_find(
     const struct tls_context *tls, struct span name);

@@ -33,8 +33,7 @@ struct bench {
 	bool relay;
 };
 
-/* ---- sessions
- * ------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------- */
 
 static enum verdict
 serve_lines(struct conn *c, void *session)
@@ -100,8 +99,7 @@ serve_gate(struct conn *c, void *session)
 
 static const struct conn_service gate_service = { serve_gate, closed };
 
-/* ---- the clients' process
- * ---------------------------------------------------------- */
+/* ---- the clients' process ------------------------------------------- */
 
 static void
 clients_main(int sockets, unsigned count)
@@ -164,8 +162,7 @@ client_add(struct bench *b)
 	return result;
 }
 
-/* ---- measuring
- * -------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------ */
 
 static long
 pss_kb(void)

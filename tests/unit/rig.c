@@ -25,8 +25,7 @@ nap(void)
 	(void)nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
 }
 
-/* ---- the reactor
- * ----------------------------------------------------------------- */
+/* ---- the reactor ---------------------------------------------------- */
 
 static void *
 rig_main(void *arg)
@@ -95,8 +94,7 @@ rig_stop(struct rig *rig)
 	rig->reactor = NULL;
 }
 
-/* ---- sessions
- * --------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------- */
 
 struct probe *
 probe_on(struct rig *rig, int server, int client,
@@ -207,8 +205,7 @@ probe_expect_closed(struct probe *p)
 	assert_int_equal(times, 1);
 }
 
-/* ---- clients
- * ------------------------------------------------------------------------ */
+/* ---- clients -------------------------------------------------------- */
 
 void
 probe_send(struct probe *p, struct span octets)
@@ -274,8 +271,7 @@ probe_receive_end(struct probe *p)
 	assert_int_equal(recv(p->client, &octet, 1, 0), 0);
 }
 
-/* ---- what many tests serve
- * ------------------------------------------------------------ */
+/* ---- what many tests serve ------------------------------------------ */
 
 enum verdict
 probe_serve_lines(struct probe *p, struct conn *c)

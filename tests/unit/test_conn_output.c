@@ -64,8 +64,7 @@ tcp_pair(int *server_out, int *client_out)
 	(void)close(listener);
 }
 
-/* ---- files among text
- * ------------------------------------------------------------- */
+/* ---- files among text ----------------------------------------------- */
 
 static enum verdict
 serve_file(struct probe *p, struct conn *c)
@@ -198,8 +197,7 @@ test_file_shrank(void **state)
 	rig_stop(&rig);
 }
 
-/* ---- clients that do not read
- * -------------------------------------------------------- */
+/* ---- clients that do not read --------------------------------------- */
 
 /* Answers each line with 10,000 octets. */
 static enum verdict
@@ -313,9 +311,7 @@ test_huge_answer(void **state)
 	rig_stop(&rig);
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------- */
 
 static enum verdict
 serve_refusal(struct probe *p, struct conn *c)

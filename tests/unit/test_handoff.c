@@ -16,8 +16,7 @@
 #include "tests/unit/rig.h"
 #include "tests/unit/tls_rig.h"
 
-/* ---- the packet
- * -------------------------------------------------------------------- */
+/* ---- the packet ----------------------------------------------------- */
 
 static struct handoff
 sample(void)
@@ -144,8 +143,7 @@ test_refusals(void **state)
 	expect_refusal(buf_span(&b), true);
 }
 
-/* ---- giving away
- * ---------------------------------------------------------------------- */
+/* ---- giving away ---------------------------------------------------- */
 
 /* Takes one line, then gives the connection to the test: p->fd. */
 static enum verdict

@@ -21,7 +21,7 @@
 #include "tenants/client.h"
 #include "tenants/login.h"
 
-/* ---- doubles ------------------------------------------------------------- */
+/* ---- doubles -------------------------------------------------------- */
 
 struct conn {
 	bool tls;
@@ -194,8 +194,7 @@ tenants_sasl_cancel(struct tenants *t, const struct sasl_token *token)
 	t->cancels++;
 }
 
-/* ---- a gate with one connection -------------------------------------------
- */
+/* ---- a gate with one connection --- */
 
 struct fixture {
 	struct conn conn;
@@ -285,8 +284,7 @@ assert_packet(int fd, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-/* ---- tests -----------------------------------------------------------------
- */
+/* ---- tests --- */
 
 static void
 outcomes_in_words(void **state)

@@ -144,8 +144,7 @@ expunge(struct fixture *f, uint32_t index)
 	assert_int_equal(mailbox_expunge(m, &uid, 1, NULL, &err), 0);
 }
 
-/* ---- tests ------------------------------------------------------------------
- */
+/* ---- tests --- */
 
 static void
 empty_account(void **state)

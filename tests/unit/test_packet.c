@@ -178,8 +178,7 @@ test_full_socket_times_out(void **state)
 	fd_close(pair[1]);
 }
 
-/* ---- common/file -----------------------------------------------------------
- */
+/* ---- common/file --- */
 
 static int
 temporary_directory(char *path)

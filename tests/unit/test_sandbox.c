@@ -61,7 +61,7 @@ outcome(long result)
 	return result == -1 ? errno : 0;
 }
 
-/* ---- what a gate may not ------------------------------------------------- */
+/* ---- what a gate may not -------------------------------------------- */
 
 static int
 try_open(void)
@@ -211,8 +211,7 @@ test_profiles_refuse(void **state)
 	}
 }
 
-/* ---- what must go on working ------------------------------------------------
- */
+/* ---- what must go on working --- */
 
 static void *
 thread_work(void *arg)
@@ -268,8 +267,7 @@ test_libraries_work_inside(void **state)
 	}
 }
 
-/* ---- Landlock
- * ------------------------------------------------------------------ */
+/* ---- Landlock ------------------------------------------------------- */
 
 struct tree {
 	char root[64], mine[80], other[80];
@@ -356,8 +354,7 @@ test_session_stays_in_its_tree(void **state)
 	EXITED(none, 0);
 }
 
-/* ---- privileges
- * -------------------------------------------------------------- */
+/* ---- privileges ----------------------------------------------------- */
 
 static int
 run_drop(void *arg)

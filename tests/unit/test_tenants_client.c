@@ -153,8 +153,7 @@ test_requests_are_checked(void **state)
 	    tenants_request_parse(TENANTS_LOGIN, buf_span(&b), &r, &err), 0);
 }
 
-/* ---- a scripted tenantd
- * ------------------------------------------------------- */
+/* ---- a scripted tenantd --------------------------------------------- */
 
 struct server {
 	int fds[8]; /* our ends, one for each connect */

@@ -69,8 +69,7 @@ serve_echo(struct probe *p, struct conn *c)
 	}
 }
 
-/* ---- which certificate
- * ------------------------------------------------------------- */
+/* ---- which certificate ---------------------------------------------- */
 
 static const struct sni_row {
 	const char *name, *sigalgs, *common_name;
@@ -138,8 +137,7 @@ test_sni(void **state)
 	rig_stop(&rig);
 }
 
-/* ---- tickets
- * ------------------------------------------------------------------------- */
+/* ---- tickets -------------------------------------------------------- */
 
 /* Says hello, offering a ticket; answers the new one, and whether it helped. */
 static bool
@@ -209,8 +207,7 @@ test_tickets(void **state)
 	rig_stop(&rig);
 }
 
-/* ---- ALPN, and handshakes that fail
- * ------------------------------------------------- */
+/* ---- ALPN, and handshakes that fail --------------------------------- */
 
 static void
 test_alpn(void **state)
@@ -294,9 +291,7 @@ test_bad_handshakes(void **state)
 	rig_stop(&rig);
 }
 
-/* ---- STARTTLS
- * ---------------------------------------------------------------------------
- */
+/* ---- STARTTLS -------------------------------------------------------- */
 
 static struct tls_context *starttls;
 
@@ -346,8 +341,7 @@ test_starttls(void **state)
 	rig_stop(&rig);
 }
 
-/* ---- what is refused
- * --------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------ */
 
 static void
 expect_refusal(struct span pem, const char *words)

@@ -13,8 +13,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-/* ---- certificates
- * ----------------------------------------------------------------- */
+/* ---- certificates --------------------------------------------------- */
 
 static void
 add_names(X509 *x, const char *names)
@@ -94,8 +93,7 @@ tls_for(const char *service, struct span pem, const char *alpn)
 	return tls;
 }
 
-/* ---- the client
- * -------------------------------------------------------------------- */
+/* ---- the client ----------------------------------------------------- */
 
 static int
 on_ticket(SSL *ssl, SSL_SESSION *ticket)
