@@ -227,7 +227,7 @@ tick(struct master *m)
 		if (u->due_ms != 0 && u->due_ms < next)
 			next = u->due_ms;
 	now = master_now_ms();
-	return next > now ? (int)(next - now) : 0;
+	return next > now && m->phase != PHASE_DONE ? (int)(next - now) : 0;
 }
 
 /* Objects die here, where no event can still be about them. */

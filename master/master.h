@@ -123,8 +123,9 @@ struct master {
 	struct admin *admin;
 	struct notify *notify;
 	enum master_phase phase;
-	bool started; /* READY was told */
-	int ready_fd; /* of `hikyaku start`, or -1 */
+	bool adopting; /* sockets are not complete yet */
+	bool started;  /* READY was told */
+	int ready_fd;  /* of `hikyaku start`, or -1 */
 	uint64_t started_ms;
 	int64_t since;
 

@@ -22,6 +22,11 @@ master_hikyakud_SOURCES = master/hikyakud.c
 master_hikyakud_LDADD = master/libmaster.a tenants/libtenants.a \
 	common/libcommon.a $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
+bin_PROGRAMS += master/hikyaku
+master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
+	master/hikyaku_run.c master/hikyaku_status.c
+master_hikyaku_LDADD = $(master_hikyakud_LDADD)
+
 # For tests of hikyakud: every daemon in one small program.
 noinst_PROGRAMS += tests/integration/dummy_daemon
 tests_integration_dummy_daemon_SOURCES = tests/integration/dummy_daemon.c

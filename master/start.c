@@ -195,6 +195,7 @@ start_adoption(struct master *m)
 {
 	uint64_t deadline = master_now_ms() + ADOPT_WAIT_MS;
 
+	m->adopting = true;
 	state_adopt(m);
 	for (struct unit *u = m->units; u != NULL; u = u->next) {
 		while (u->pidfd != -1 && !u->adopted) {
@@ -237,10 +238,12 @@ master_start(struct master *m, struct err *err)
 		return -1;
 	if (units_wanted(m, err) == -1)
 		return -1;
+	m->adopting = false;
 	for (struct unit *u = m->units; u != NULL; u = u->next)
 		if (u->unwanted && u->pidfd != -1)
 			unit_drain(m, u, m->conf->top.drain_wait * 1000);
-	/* Adopted daemons keep what is closed here until their reload. */
+		else if (u->stale)
+			unit_reload(m, u);
 	sockets_commit(m->sockets);
 	m->notify = notify_new();
 	log_info(&log_process, "hikyakud runs",

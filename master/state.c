@@ -42,13 +42,6 @@ state_save(struct master *m)
 /* ---- reading
  * ------------------------------------------------------------------- */
 
-struct state_line {
-	const struct service *service;
-	enum daemon_role role;
-	char tenant[64];
-	uint64_t shard, pid, start, since, restarts;
-};
-
 static bool
 take_word(struct span *line, char *out, size_t size)
 {
@@ -113,8 +106,9 @@ parse_line(struct span line, struct state_line *out)
 }
 
 static void
-adopt_line(struct master *m, const struct state_line *line)
+adopt_line(void *arg, const struct state_line *line)
 {
+	struct master *m = arg;
 	struct unit *u = unit_find(
 	    m, line->service, line->role, line->tenant, (unsigned)line->shard);
 
@@ -133,10 +127,11 @@ adopt_line(struct master *m, const struct state_line *line)
 }
 
 void
-state_adopt(struct master *m)
+state_read(int run_dir, void (*each)(void *arg, const struct state_line *line),
+    void *arg)
 {
 	CLEANUP(fd_close)
-	int fd = openat(m->run_dir, STATE_NAME, O_RDONLY | O_CLOEXEC);
+	int fd = openat(run_dir, STATE_NAME, O_RDONLY | O_CLOEXEC);
 	CLEANUP(buf_fini) struct buf text;
 	struct span rest, line;
 
@@ -153,9 +148,15 @@ state_adopt(struct master *m)
 		struct state_line parsed;
 
 		if (parse_line(line, &parsed))
-			adopt_line(m, &parsed);
+			each(arg, &parsed);
 		else
 			log_warning(&log_process, "odd line in state file",
 			    log_span("line", line));
 	}
+}
+
+void
+state_adopt(struct master *m)
+{
+	state_read(m->run_dir, adopt_line, m);
 }

@@ -14,10 +14,24 @@
 
 #include "master/master.h"
 
+struct state_line {
+	const struct service *service;
+	enum daemon_role role;
+	char tenant[64]; /* "" for none */
+	uint64_t shard, pid, start, since, restarts;
+};
+
+/*
+ * Calls each for every unit of the file in that directory.  A file that is
+ * not there, or of another version, has none.
+ */
+void state_read(int run_dir,
+    void (*each)(void *arg, const struct state_line *line), void *arg);
+
 /* Writes it when something has changed.  A failure is logged. */
 void state_save(struct master *m);
 
-/* Adopts what still runs.  A file that cannot be read is as good as none. */
+/* Adopts what still runs. */
 void state_adopt(struct master *m);
 
 #endif

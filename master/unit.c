@@ -423,7 +423,7 @@ unit_is_ready(struct master *m, struct unit *u)
 	log_info(&log_process, "daemon ready", log_str("daemon", u->name),
 	    log_i64("pid", u->pid));
 	unit_answer_waiters(m, u, NULL);
-	if (u->stale)
+	if (u->stale && !m->adopting)
 		unit_reload(m, u);
 }
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* hikyaku status and reload. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "common/packet.h"
+#include "master/admin_protocol.h"
+#include "master/hikyaku.h"
+
+#define ANSWER_WAIT_MS 30000
+
+/* The exit status of a service that does not run, as LSB has it. */
+#define NOT_RUNNING 3
+
+static int
+ask(int fd, enum admin_type type, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf b;
+
+	buf_init(&b, PACKET_MAX);
+	packet_begin(
+	    &b, (struct packet_head){ ADMIN_VERSION, (uint8_t)type, 0 });
+	return packet_send(fd, buf_span(&b), NULL, 0, 1000, err);
+}
+
+/* The next packet's type; its text in *b, "" when it has none. */
+static int
+answer(
+    int fd, enum admin_type *type_out, char *text, size_t size, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf b;
+	struct span fields, value;
+	struct packet_head head;
+	uint8_t tag;
+
+	buf_init(&b, PACKET_MAX);
+	text[0] = '\0';
+	if (packet_recv(fd, &b, NULL, 0, NULL, ANSWER_WAIT_MS, err) == -1 ||
+	    packet_open(buf_span(&b), ADMIN_VERSION, &head, &fields, err) == -1)
+		return -1;
+	while (packet_next(&fields, &tag, &value) == PACKET_FIELD)
+		if (tag == ADMIN_TEXT && !packet_text(value, text, size))
+			return err_set(err, ERR_SYNTAX, "answer too long");
+	*type_out = (enum admin_type)head.type;
+	return 0;
+}
+
+static void
+format_since(const char *seconds, char *out, size_t size)
+{
+	uint64_t number;
+	time_t when;
+	struct tm tm;
+
+	(void)snprintf(out, size, "%s", seconds);
+	if (!span_to_u64(span_str(seconds), &number))
+		return;
+	when = (time_t)number;
+	if (localtime_r(&when, &tm) != NULL)
+		(void)strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+static void
+print_row(const char *row)
+{
+	char *columns[7] = { NULL }, since[32];
+	CLEANUP(mem_free) char *copy = strdup(row);
+	char *rest = copy;
+
+	for (int i = 0; i < 7; i++) {
+		columns[i] = rest == NULL ? NULL : strsep(&rest, "\t");
+		if (columns[i] == NULL)
+			return;
+	}
+	format_since(columns[3], since, sizeof(since));
+	(void)printf("%-24s %-9s %7s  %-19s  %8s %8s  %s\n", columns[0],
+	    columns[1], columns[2], since, columns[4], columns[5], columns[6]);
+}
+
+int
+hikyaku_status(struct command_context *ctx, int argc, char **argv)
+{
+	CLEANUP(fd_close) int fd = -1;
+	struct err err = ERR_INIT;
+	enum admin_type type;
+	char text[32768];
+
+	(void)argc;
+	(void)argv;
+	if (hikyaku_load(ctx) == -1)
+		return 1;
+	fd = hikyaku_connect(ctx);
+	if (fd == -1) {
+		(void)printf("hikyakud is not running\n");
+		return NOT_RUNNING;
+	}
+	(void)printf("%-24s %-9s %7s  %-19s  %8s %8s  %s\n", "DAEMON", "STATE",
+	    "PID", "SINCE", "RESTARTS", "SESSIONS", "LISTENERS");
+	if (ask(fd, ADMIN_STATUS, &err) == 0)
+		while (answer(fd, &type, text, sizeof(text), &err) == 0) {
+			if (type == ADMIN_OK)
+				return 0;
+			if (type == ADMIN_ROW)
+				print_row(text);
+		}
+	hikyaku_complain(&err);
+	return 1;
+}
+
+int
+hikyaku_reload(struct command_context *ctx, int argc, char **argv)
+{
+	CLEANUP(fd_close) int fd = -1;
+	struct err err = ERR_INIT;
+	enum admin_type type;
+	char text[1024];
+
+	(void)argc;
+	(void)argv;
+	if (hikyaku_load(ctx) == -1)
+		return 1;
+	fd = hikyaku_connect(ctx);
+	if (fd == -1) {
+		(void)fputs("hikyaku: it does not run\n", stderr);
+		return NOT_RUNNING;
+	}
+	if (ask(fd, ADMIN_RELOAD, &err) == 0 &&
+	    answer(fd, &type, text, sizeof(text), &err) == 0) {
+		if (type == ADMIN_OK)
+			return 0;
+		(void)fprintf(stderr, "%s\n", text);
+		return 1;
+	}
+	hikyaku_complain(&err);
+	return 1;
+}
