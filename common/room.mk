@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
+	common/arena.c common/arena.h \
 	common/ascii.c common/ascii.h \
 	common/base64.c \
 	common/buf.c common/buf.h \
