@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "mime/charset.h"
+
+#include <stdlib.h>
+#include <unicode/ucnv.h>
+#include <unicode/unorm2.h>
+#include <unicode/ustring.h>
+
+#include "common/ascii.h"
+
+/* UTF-16 units converted at a time. */
+#define PIVOT 4096
+
+static void
+converter_close(UConverter **c)
+{
+	if (*c != NULL)
+		ucnv_close(*c);
+}
+
+/* NULL: no such charset, or no memory. */
+static UConverter *
+converter_open(struct span name)
+{
+	char text[CHARSET_NAME_MAX + 1];
+	UErrorCode status = U_ZERO_ERROR;
+	UConverter *c;
+	ptrdiff_t star = span_index(name, '*'); /* RFC 2231: language */
+
+	if (star >= 0)
+		name = span_first(name, (size_t)star);
+	if (name.len == 0)
+		name = SPAN("us-ascii");
+	if (name.len > CHARSET_NAME_MAX || !ascii_all(name, ASCII_VCHAR))
+		return NULL;
+	memcpy(text, name.p, name.len);
+	text[name.len] = '\0';
+	c = ucnv_open(text, &status);
+	if (U_FAILURE(status))
+		return NULL;
+	return c;
+}
+
+static bool
+is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if ((unsigned char)s.p[i] >= 128)
+			return false;
+	}
+	return true;
+}
+
+/* ASCII without an escape is itself in each charset that mail uses but
+ * UTF-16 and UTF-7. */
+static bool
+is_itself(struct span name, struct span text)
+{
+	return is_ascii(text) && span_index(text, '\033') < 0 &&
+	       span_index(text, '~') < 0 && span_index(text, '\016') < 0 &&
+	       !span_starts_nocase(name, SPAN("utf-16")) &&
+	       !span_starts_nocase(name, SPAN("utf-32")) &&
+	       !span_starts_nocase(name, SPAN("utf-7"));
+}
+
+bool
+charset_known(struct span name)
+{
+	__attribute__((cleanup(converter_close))) UConverter *c =
+	    converter_open(name);
+
+	return c != NULL;
+}
+
+static bool
+is_plain(struct span name)
+{
+	return name.len == 0 || span_eq_nocase(name, SPAN("us-ascii")) ||
+	       span_eq_nocase(name, SPAN("utf-8")) ||
+	       span_eq_nocase(name, SPAN("utf8"));
+}
+
+/* Appends UTF-16 as UTF-8. */
+static void
+utf16_append(const UChar *units, int32_t len, struct buf *out)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	int32_t octets = 0;
+	char *room = buf_reserve(out, (size_t)len * 3 + 1);
+
+	if (room == NULL)
+		return;
+	(void)u_strToUTF8WithSub(
+	    room, len * 3 + 1, &octets, units, len, 0xfffd, NULL, &status);
+	if (U_SUCCESS(status))
+		buf_commit(out, (size_t)octets);
+}
+
+int
+charset_decode(
+    struct span name, struct span text, struct buf *utf8_out, struct err *err)
+{
+	__attribute__((cleanup(converter_close))) UConverter *c = NULL;
+	UChar pivot[PIVOT];
+	const char *at = text.p, *end = text.p + text.len;
+
+	if (is_itself(name, text)) {
+		buf_append(utf8_out, text);
+		return buf_check(utf8_out, err);
+	}
+	/* Raw UTF-8 under no name, or the name of ASCII, is common. */
+	c = converter_open(is_plain(name) ? SPAN("utf-8") : name);
+	if (c == NULL)
+		return err_set(err, ERR_POLICY, "unknown charset");
+	for (;;) {
+		UErrorCode status = U_ZERO_ERROR;
+		UChar *to = pivot;
+
+		ucnv_toUnicode(
+		    c, &to, pivot + PIVOT - 1, &at, end, NULL, true, &status);
+		utf16_append(pivot, (int32_t)(to - pivot), utf8_out);
+		if (status != U_BUFFER_OVERFLOW_ERROR)
+			break;
+	}
+	return buf_check(utf8_out, err);
+}
+
+static int
+unicode_fold(struct span utf8, struct buf *out, struct err *err)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	const UNormalizer2 *n = unorm2_getNFKCCasefoldInstance(&status);
+	/* A unit for each octet at most; folding may make it longer. */
+	int32_t cap = (int32_t)utf8.len + 1, len = 0, folded_len;
+	CLEANUP(mem_free) UChar *units = malloc((size_t)cap * sizeof(UChar));
+	CLEANUP(mem_free) UChar *folded = NULL;
+
+	if (units == NULL || U_FAILURE(status))
+		return err_set(err, ERR_TEMP, "case folding");
+	(void)u_strFromUTF8WithSub(
+	    units, cap, &len, utf8.p, (int32_t)utf8.len, 0xfffd, NULL, &status);
+	folded_len = unorm2_normalize(n, units, len, NULL, 0, &status);
+	if (status != U_BUFFER_OVERFLOW_ERROR && U_FAILURE(status))
+		return err_set(err, ERR_TEMP, "case folding");
+	status = U_ZERO_ERROR;
+	folded = malloc(((size_t)folded_len + 1) * sizeof(UChar));
+	if (folded == NULL)
+		return err_sys(err, "malloc");
+	folded_len =
+	    unorm2_normalize(n, units, len, folded, folded_len + 1, &status);
+	if (U_FAILURE(status))
+		return err_set(err, ERR_TEMP, "case folding");
+	utf16_append(folded, folded_len, out);
+	return buf_check(out, err);
+}
+
+int
+text_fold(struct span utf8, struct buf *out, struct err *err)
+{
+	char *room;
+
+	if (utf8.len > INT32_MAX / 8)
+		return err_set(err, ERR_LIMIT, "text too long to fold");
+	if (!is_ascii(utf8))
+		return unicode_fold(utf8, out, err);
+	room = buf_reserve(out, utf8.len);
+	if (room == NULL)
+		return buf_check(out, err);
+	for (size_t i = 0; i < utf8.len; i++)
+		room[i] = ascii_lower(utf8.p[i]);
+	buf_commit(out, utf8.len);
+	return 0;
+}
