@@ -1,1 +1,39 @@
 # SPDX-License-Identifier: BSD-2-Clause
+noinst_LIBRARIES += imapd/libimapd.a
+imapd_libimapd_a_SOURCES = \
+	imapd/any.c \
+	imapd/append.c \
+	imapd/authorize.c \
+	imapd/bodystructure.c \
+	imapd/command.c imapd/command.h \
+	imapd/conf.c imapd/conf.h \
+	imapd/conf_check.c \
+	imapd/copy.c \
+	imapd/date.c \
+	imapd/envelope.c \
+	imapd/expunge.c \
+	imapd/fetch.c imapd/fetch.h \
+	imapd/fetch_parse.c \
+	imapd/flags.c \
+	imapd/gate.c imapd/gate.h imapd/gate_private.h \
+	imapd/gather.c imapd/gather.h \
+	imapd/host.c imapd/host.h \
+	imapd/id.c imapd/id.h \
+	imapd/idle.c \
+	imapd/list.c \
+	imapd/manage.c \
+	imapd/parse.c imapd/parse.h \
+	imapd/pattern.c imapd/pattern.h \
+	imapd/reply.c imapd/reply.h \
+	imapd/search.c imapd/search.h \
+	imapd/search_match.c \
+	imapd/search_parse.c \
+	imapd/search_text.c imapd/search_text.h \
+	imapd/section.c \
+	imapd/select.c \
+	imapd/sequence.c imapd/sequence.h \
+	imapd/session.c imapd/session.h \
+	imapd/special.c \
+	imapd/status.c \
+	imapd/store.c \
+	imapd/sync.c

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* COPY and MOVE.                 RFC 3501 6.4.7, RFC 6851, RFC 4315 (COPYUID)
+ */
+#include "imapd/command.h"
+
+/* COPYUID SP nz-number SP uid-set SP uid-set */
+static void
+copyuid_write(const struct mailbox_copied *c, struct buf *out)
+{
+	buf_append_fmt(out, "COPYUID %u ", c->uidvalidity);
+	sequence_set_format(c->from, c->count, out);
+	buf_append_octet(out, ' ');
+	sequence_set_format(c->to, c->count, out);
+}
+
+/* Which messages, and where to; the mailbox must be there. */
+static int
+copy_parse(struct imap_session *s, struct span args, struct messages *m,
+    struct span *to_out, struct err *err)
+{
+	struct sequence_set set;
+
+	if (imap_sp_parse(&args, err) == -1 ||
+	    sequence_set_parse(&args, &s->arena, &set, err) == -1 ||
+	    session_mailbox_parse(s, &args, to_out, err) == -1 ||
+	    imap_end_parse(&args, err) == -1)
+		return -1;
+	return session_messages(s, &set, m, err);
+}
+
+static int
+copy(struct imap_session *s, struct span args, bool move,
+    struct mailbox_copied *copied, struct err *err)
+{
+	struct messages m;
+	struct span to;
+	uint32_t *uids;
+	size_t count;
+
+	if (copy_parse(s, args, &m, &to, err) == -1)
+		return -1;
+	if (move && s->read_only)
+		return err_set(err, ERR_POLICY, "Mailbox is read-only");
+	if (!mailbox_exists(s->account, to)) {
+		session_code(s, "TRYCREATE");
+		return err_set(err, ERR_POLICY, "There is no such mailbox");
+	}
+	if (session_uids(s, &m, &uids, &count, err) == -1)
+		return -1;
+	if (count < m.count && !s->uid) {
+		session_code(s, "EXPUNGEISSUED");
+		return err_set(
+		    err, ERR_POLICY, "Some messages are no longer there");
+	}
+	if (count == 0)
+		return 0;
+	if (mailbox_copy(s->mailbox, uids, count, to, move, copied, err) ==
+	    -1) {
+		if (err->kind == ERR_POLICY)
+			session_mailbox_code(s, to, "TRYCREATE");
+		if (err->kind == ERR_LIMIT)
+			session_code(s, "OVERQUOTA");
+		return -1;
+	}
+	return 0;
+}
+
+int
+imap_copy(struct imap_session *s, struct span args, struct err *err)
+{
+	CLEANUP(mailbox_copied_fini)
+	struct mailbox_copied copied = { .count = 0 };
+
+	if (copy(s, args, false, &copied, err) == -1)
+		return -1;
+	if (copied.count > 0) {
+		buf_clear(&s->code);
+		copyuid_write(&copied, &s->code);
+	}
+	return 0;
+}
+
+int
+imap_move(struct imap_session *s, struct span args, struct err *err)
+{
+	CLEANUP(mailbox_copied_fini)
+	struct mailbox_copied copied = { .count = 0 };
+
+	if (copy(s, args, true, &copied, err) == -1)
+		return -1;
+	if (copied.count > 0) {
+		/* Before the EXPUNGE responses (RFC 6851 section 4.3). */
+		buf_append(&s->out, SPAN("* OK ["));
+		copyuid_write(&copied, &s->out);
+		buf_append(&s->out, SPAN("] Moved\r\n"));
+	}
+	return 0;
+}

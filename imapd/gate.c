@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "imapd/gate.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "imapd/conf.h"
+#include "imapd/gate_private.h"
+
+struct tls_context *
+gate_tls(struct gate *gate)
+{
+	struct tls_context *tls;
+
+	(void)pthread_mutex_lock(&gate->mutex);
+	tls = gate->tls == NULL ? NULL : tls_context_ref(gate->tls);
+	(void)pthread_mutex_unlock(&gate->mutex);
+	return tls;
+}
+
+/*
+ * A telephone that went out of reach while idling would else be a session for
+ * the whole autologout time.
+ */
+static void
+keepalive_set(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 20 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 3 },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof(options[i].value));
+}
+
+static void
+gate_accept(struct gate *gate, int fd, bool implicit_tls)
+{
+	struct gate_session *s = gate_session_new(gate);
+	CLEANUP(tls_context_unref)
+	struct tls_context *tls = implicit_tls ? gate_tls(gate) : NULL;
+	struct err err = ERR_INIT;
+	struct conn *c;
+
+	if (s == NULL || (implicit_tls && tls == NULL)) {
+		(void)close(fd);
+		if (s != NULL)
+			gate_service.closed(s);
+		return;
+	}
+	keepalive_set(fd);
+
+	struct conn_options options = { .service = &gate_service,
+		.session = s,
+		.log = gate_session_log(s),
+		.line_max = LOGIN_LINE_MAX,
+		.wait_ms = atomic_load(&gate->wait_ms),
+		.tls = tls,
+		.counters = gate->counters };
+	if (conn_new(gate->reactor, fd, &options, &c, &err) == -1) {
+		log_error(gate_session_log(s), "connection not served",
+		    log_err(&err));
+		gate_service.closed(s);
+	}
+}
+
+static void
+gate_accepted(struct reactor *r, int fd, void *arg)
+{
+	(void)r;
+	gate_accept(arg, fd, false);
+}
+
+static void
+gate_accepted_tls(struct reactor *r, int fd, void *arg)
+{
+	(void)r;
+	gate_accept(arg, fd, true);
+}
+
+static void
+gate_busy(int fd, void *arg)
+{
+	static const char words[] =
+	    "* BYE [UNAVAILABLE] Too many connections, try again later\r\n";
+	struct gate *gate = arg;
+
+	counter_add(gate->counters, COUNTER_REFUSED, 1);
+	(void)send(fd, words, sizeof(words) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+gate_busy_tls(int fd, void *arg)
+{
+	struct gate *gate = arg;
+
+	(void)fd; /* words in clear would only confuse a TLS client */
+	counter_add(gate->counters, COUNTER_REFUSED, 1);
+}
+
+int
+gate_start(struct gate *gate, struct reactor *r, struct err *err)
+{
+	const struct daemon_listener *listeners;
+	size_t count = daemon_listeners(gate->daemon, &listeners);
+
+	gate->reactor = r;
+	for (size_t i = 0; i < count; i++) {
+		bool tls = strcmp(listeners[i].name, "imaps") == 0;
+		struct reactor_listener l = { .fd = listeners[i].fd,
+			.accepted = tls ? gate_accepted_tls : gate_accepted,
+			.busy = tls ? gate_busy_tls : gate_busy,
+			.arg = gate };
+
+		if (!tls && strcmp(listeners[i].name, "imap") != 0)
+			return err_set(err, ERR_TEMP,
+			    "listener \"%s\" is not IMAP's", listeners[i].name);
+		if (tls && gate->tls == NULL)
+			return err_set(err, ERR_TEMP,
+			    "listener imaps needs a certificate");
+		if (reactor_listen(gate->reactor, &l, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+gate_tls_make(
+    const struct gate *gate, struct tls_context **tls_out, struct err *err)
+{
+	struct tls_options options = { .service = "imap",
+		.pem = daemon_tls_pem(gate->daemon),
+		.ticket_secret = daemon_ticket_secret(gate->daemon),
+		.minimum = daemon_tls_version(daemon_tls_conf(gate->daemon)),
+		.alpn = "imap" };
+
+	*tls_out = NULL;
+	return options.pem.len == 0 ? 0
+				    : tls_context_new(&options, tls_out, err);
+}
+
+static int
+gate_connect_tenantd(void *arg, int *fd_out, struct err *err)
+{
+	return daemon_connect(arg, "tenantd", NULL, 0, fd_out, err);
+}
+
+static int
+gate_directory(struct gate *gate, struct err *err)
+{
+	struct tenants_options tenants = { .connect = gate_connect_tenantd,
+		.arg = gate->daemon };
+	const struct imapd_conf *conf = daemon_section(gate->daemon);
+
+	if (tenants_new(&tenants, &gate->tenants, err) == -1)
+		return -1;
+
+	struct login_gate_options login = { .daemon = "imapd",
+		.protocol = "imap",
+		.service = SERVICE_IMAP,
+		.hostname = daemon_conf(gate->daemon)->hostname,
+		.tenants = gate->tenants,
+		.counters = gate->counters,
+		.connect = login_daemon_connect,
+		.shard = login_daemon_shard,
+		.arg = gate->daemon };
+	return login_gate_new(&login, &conf->login, &gate->login, err);
+}
+
+int
+gate_new(struct daemon *d, struct gate **gate_out, struct err *err)
+{
+	CLEANUP(gate_free) struct gate *gate = calloc(1, sizeof(*gate));
+	const struct imapd_conf *conf = daemon_section(d);
+
+	if (gate == NULL)
+		return err_sys(err, "gate");
+	(void)pthread_mutex_init(&gate->mutex, NULL);
+	gate->daemon = d;
+	gate->counters = daemon_counters(d);
+	atomic_init(&gate->wait_ms, (unsigned)conf->login_wait * 1000);
+	if (gate_tls_make(gate, &gate->tls, err) == -1 ||
+	    gate_directory(gate, err) == -1)
+		return -1;
+	*gate_out = STEAL(gate);
+	return 0;
+}
+
+void
+gate_free(struct gate *gate)
+{
+	if (gate == NULL)
+		return;
+	login_gate_free(gate->login);
+	tenants_free(gate->tenants);
+	tls_context_unref(gate->tls);
+	(void)pthread_mutex_destroy(&gate->mutex);
+	free(gate);
+}
+
+void
+gate_reload(struct gate *gate)
+{
+	const struct imapd_conf *conf = daemon_section(gate->daemon);
+	struct tls_context *tls, *old;
+	struct err err = ERR_INIT;
+
+	atomic_store(&gate->wait_ms, (unsigned)conf->login_wait * 1000);
+	if (login_gate_reload(gate->login, &conf->login, &err) == -1)
+		log_error(&log_process, "old login policy kept", log_err(&err));
+	if (gate_tls_make(gate, &tls, &err) == -1) {
+		log_error(&log_process, "old certificates kept", log_err(&err));
+		return;
+	}
+	(void)pthread_mutex_lock(&gate->mutex);
+	old = gate->tls;
+	gate->tls = tls;
+	(void)pthread_mutex_unlock(&gate->mutex);
+	tls_context_unref(old);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SEARCH.                            RFC 3501 section 6.4.4, RFC 4731 */
+#include "imapd/search.h"
+
+#include "imapd/command.h"
+#include "imapd/reply.h"
+
+/* "* SEARCH" *(SP nz-number) */
+static void
+search_write(struct imap_session *s, const uint32_t *found, size_t count)
+{
+	buf_append(&s->out, SPAN("* SEARCH"));
+	for (size_t i = 0; i < count; i++) {
+		buf_append_octet(&s->out, ' ');
+		buf_append_u64(&s->out, found[i]);
+		session_out(s);
+	}
+	buf_append(&s->out, SPAN("\r\n"));
+}
+
+/* "* ESEARCH (TAG "a") [UID] ..."; nothing found: no MIN, MAX, ALL. */
+static void
+esearch_write(struct imap_session *s, unsigned result, const uint32_t *found,
+    size_t count)
+{
+	buf_append(&s->out, SPAN("* ESEARCH (TAG "));
+	imap_string_write(&s->out, s->tag);
+	buf_append_octet(&s->out, ')');
+	if (s->uid)
+		buf_append(&s->out, SPAN(" UID"));
+	if (count > 0 && (result & SEARCH_RETURN_MIN) != 0)
+		buf_append_fmt(&s->out, " MIN %u", found[0]);
+	if (count > 0 && (result & SEARCH_RETURN_MAX) != 0)
+		buf_append_fmt(&s->out, " MAX %u", found[count - 1]);
+	if (count > 0 && (result & SEARCH_RETURN_ALL) != 0) {
+		buf_append(&s->out, SPAN(" ALL "));
+		sequence_set_format(found, count, &s->out);
+	}
+	if ((result & SEARCH_RETURN_COUNT) != 0)
+		buf_append_fmt(&s->out, " COUNT %zu", count);
+	buf_append(&s->out, SPAN("\r\n"));
+}
+
+static int
+search_run(struct imap_session *s, const struct search_program *program,
+    uint32_t **found_out, size_t *count_out, struct err *err)
+{
+	struct search_context c = { .mailbox = s->mailbox };
+	const struct view *v = mailbox_view(s->mailbox);
+	uint32_t *found =
+	    arena_array(&s->arena, view_count(v), sizeof(*found), err);
+
+	*count_out = 0;
+	if (found == NULL)
+		return -1;
+	search_resolve(program, &c);
+	for (uint32_t i = 0; i < c.count; i++) {
+		const struct message *m = view_at(v, i);
+		bool match;
+
+		if ((m->letters & MESSAGE_GONE) != 0)
+			continue;
+		if (search_matches(program, &c, i, &match, err) == -1)
+			return -1;
+		if (match)
+			found[(*count_out)++] = s->uid ? m->uid : i + 1;
+	}
+	*found_out = found;
+	return 0;
+}
+
+int
+imap_search(struct imap_session *s, struct span args, struct err *err)
+{
+	struct search_program program;
+	uint32_t *found;
+	size_t count;
+
+	if (search_parse(&args, &s->arena, &program, err) == -1) {
+		if (err->kind == ERR_POLICY)
+			session_code(s, "BADCHARSET");
+		return -1;
+	}
+	if (search_run(s, &program, &found, &count, err) == -1)
+		return -1;
+	if (program.extended)
+		esearch_write(s, program.result, found, count);
+	else
+		search_write(s, found, count);
+	return 0;
+}

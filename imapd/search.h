@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What SEARCH looks for.             RFC 3501 section 6.4.4, RFC 4731
+ *
+ * A program is a list of keys that must all match.  Strings are kept in the
+ * form in which text is compared (charset.h).
+ */
+#ifndef HK_IMAPD_SEARCH_H
+#define HK_IMAPD_SEARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "common/span.h"
+#include "imapd/sequence.h"
+
+/* NOT, OR and parentheses nest no deeper. */
+#define SEARCH_DEPTH_MAX 50
+/* Keys of one program: each may read every message. */
+#define SEARCH_KEYS_MAX 2000
+
+/* In the order of what a match costs; lists are sorted by it. */
+enum search_kind {
+	SEARCH_ALL,
+	SEARCH_FLAGS, /* letters */
+	SEARCH_RECENT,
+	SEARCH_KEYWORD,  /* text */
+	SEARCH_SEQUENCE, /* set */
+	SEARCH_UID,      /* set */
+	SEARCH_LARGER,   /* number */
+	SEARCH_SMALLER,
+	SEARCH_BEFORE, /* day: INTERNALDATE */
+	SEARCH_ON,
+	SEARCH_SINCE,
+	SEARCH_GROUP,      /* keys: all of them */
+	SEARCH_OR,         /* keys: one of the two */
+	SEARCH_SENTBEFORE, /* day: Date: */
+	SEARCH_SENTON,
+	SEARCH_SENTSINCE,
+	SEARCH_HEADER, /* field, text */
+	SEARCH_BODY,   /* text */
+	SEARCH_TEXT,
+};
+
+struct search_key {
+	struct search_key *next;
+	enum search_kind kind;
+	bool not ;
+	uint64_t letters;
+	uint32_t number;
+	int32_t day;
+	struct span field, text;
+	struct sequence_set set;
+	struct search_key *keys;
+};
+
+enum { /* RETURN of RFC 4731 */
+	SEARCH_RETURN_MIN = 1 << 0,
+	SEARCH_RETURN_MAX = 1 << 1,
+	SEARCH_RETURN_ALL = 1 << 2,
+	SEARCH_RETURN_COUNT = 1 << 3,
+};
+
+struct search_program {
+	struct search_key *keys;
+	bool extended;   /* RETURN was there: answer ESEARCH */
+	unsigned result; /* SEARCH_RETURN_* */
+};
+
+/*
+ * What stands behind SEARCH:
+ *
+ *	[SP "RETURN" SP "(" [option *(SP option)] ")"]
+ *	[SP "CHARSET" SP astring] 1*(SP search-key)
+ *
+ * Errors: ERR_SYNTAX; ERR_LIMIT; ERR_POLICY, the charset is unknown.
+ */
+int search_parse(struct span *in, struct arena *a, struct search_program *out,
+    struct err *err);
+
+struct mailbox;
+struct search_match;
+
+/*
+ * Matching: resolve once, then ask for each message of the mailbox's view.
+ * A message that is gone meanwhile matches no key that needs its content.
+ */
+struct search_context {
+	struct mailbox *mailbox;
+	uint32_t count, uid_largest;
+};
+void search_resolve(const struct search_program *p, struct search_context *c);
+int search_matches(const struct search_program *p,
+    const struct search_context *c, uint32_t index, bool *match_out,
+    struct err *err);
+
+#endif

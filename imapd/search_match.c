@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Whether a message is what a program looks for. */
+#include "imapd/search.h"
+
+#include "imapd/search_text.h"
+#include "mime/date.h"
+#include "mime/header.h"
+#include "mime/structure.h"
+#include "store/mailbox.h"
+
+/* One message, its content opened when the first key needs it. */
+struct search_match {
+	const struct search_context *c;
+	uint32_t index;
+	const struct message *message;
+	struct content *content;
+	struct mime_structure structure; /* count 0: not parsed */
+	bool gone;
+	struct err *err;
+	bool failed;
+};
+
+static void
+search_match_fini(struct search_match *m)
+{
+	content_free(m->content);
+	mime_structure_fini(&m->structure);
+}
+CLEANUP_DEFINE_VALUE(struct search_match, search_match_fini)
+
+static void
+key_resolve(struct search_key *k, const struct search_context *c)
+{
+	for (; k != NULL; k = k->next) {
+		if (k->kind == SEARCH_SEQUENCE)
+			sequence_set_resolve(&k->set, c->count);
+		if (k->kind == SEARCH_UID)
+			sequence_set_resolve(&k->set, c->uid_largest);
+		key_resolve(k->keys, c);
+	}
+}
+
+void
+search_resolve(const struct search_program *p, struct search_context *c)
+{
+	const struct view *v = mailbox_view(c->mailbox);
+
+	c->count = view_count(v);
+	c->uid_largest =
+	    c->count == 0 ? view_uidnext(v) : view_at(v, c->count - 1)->uid;
+	key_resolve(p->keys, c);
+}
+
+/* A call about this message failed: gone is no failure. */
+static void
+match_problem(struct search_match *m, const struct err *err)
+{
+	if (err->kind == ERR_POLICY) {
+		m->gone = true;
+		return;
+	}
+	m->failed = true;
+	if (m->err != NULL)
+		*m->err = *err;
+}
+
+static bool
+content_need(struct search_match *m, struct span *out)
+{
+	struct err err = ERR_INIT;
+
+	if (m->gone || m->failed)
+		return false;
+	if (m->content == NULL && content_open(m->c->mailbox, m->message->uid,
+				      &m->content, &err) == -1) {
+		match_problem(m, &err);
+		return false;
+	}
+	*out = content_span(m->content);
+	return true;
+}
+
+static bool
+structure_need(struct search_match *m, struct span *message_out)
+{
+	struct err err = ERR_INIT;
+
+	if (!content_need(m, message_out))
+		return false;
+	if (m->structure.count == 0 &&
+	    mime_structure_parse(*message_out, &m->structure, &err) == -1) {
+		match_problem(m, &err);
+		return false;
+	}
+	return true;
+}
+
+static bool
+match_size(struct search_match *m, const struct search_key *k)
+{
+	struct err err = ERR_INIT;
+	uint64_t octets;
+
+	if (message_size(m->c->mailbox, m->message->uid, &octets, &err) == -1) {
+		match_problem(m, &err);
+		return false;
+	}
+	return k->kind == SEARCH_LARGER ? octets > k->number
+					: octets < k->number;
+}
+
+/* kind: BEFORE, ON or SINCE, by the first of its three. */
+static bool
+day_fits(
+    int64_t day, enum search_kind kind, enum search_kind before, int32_t wanted)
+{
+	if (kind == before)
+		return day < wanted;
+	return kind == before + 1 ? day == wanted : day >= wanted;
+}
+
+/* Days of INTERNALDATE are UTC's, as FETCH shows them. */
+static bool
+match_date(struct search_match *m, const struct search_key *k)
+{
+	struct err err = ERR_INIT;
+	time_t when;
+	int64_t day;
+
+	if (message_date(m->c->mailbox, m->message->uid, &when, &err) == -1) {
+		match_problem(m, &err);
+		return false;
+	}
+	day = when / 86400 - (when % 86400 < 0);
+	return day_fits(day, k->kind, SEARCH_BEFORE, k->day);
+}
+
+/* Date: as it was written, "disregarding time and timezone". */
+static bool
+match_sent(struct search_match *m, const struct search_key *k)
+{
+	struct span message;
+	struct field field;
+	struct civil civil;
+
+	if (!content_need(m, &message) ||
+	    !field_find(span_first(message, header_end(message).fields),
+		SPAN("Date"), &field) ||
+	    date_parse(field.value, &civil, NULL) == -1)
+		return false;
+	civil.hour = civil.minute = civil.second = 0;
+	civil.offset = 0;
+	return day_fits(
+	    civil_to_time(&civil) / 86400, k->kind, SEARCH_SENTBEFORE, k->day);
+}
+
+static bool
+match_text(struct search_match *m, const struct search_key *k)
+{
+	struct err err = ERR_INIT;
+	struct span message;
+	bool found = false;
+	int outcome;
+
+	if (k->kind == SEARCH_HEADER) {
+		if (!content_need(m, &message))
+			return false;
+		outcome =
+		    header_has(span_first(message, header_end(message).fields),
+			k->field, k->text, &found, &err);
+	} else {
+		if (!structure_need(m, &message))
+			return false;
+		outcome = message_has(message, &m->structure,
+		    k->kind == SEARCH_TEXT, k->text, &found, &err);
+	}
+	if (outcome == -1)
+		match_problem(m, &err);
+	return found;
+}
+
+static bool
+match_keyword(struct search_match *m, struct span name)
+{
+	int n = view_keyword_find(mailbox_view(m->c->mailbox), name);
+
+	return n >= 0 && (m->message->letters & MESSAGE_KEYWORD(n)) != 0;
+}
+
+static bool match_key(struct search_match *m, const struct search_key *k);
+
+static bool
+match_all(struct search_match *m, const struct search_key *k)
+{
+	for (; k != NULL; k = k->next) {
+		if (!match_key(m, k))
+			return false;
+	}
+	return true;
+}
+
+static bool
+match_kind(struct search_match *m, const struct search_key *k)
+{
+	switch (k->kind) {
+	case SEARCH_ALL:
+		return true;
+	case SEARCH_FLAGS:
+		return (m->message->letters & k->letters) != 0;
+	case SEARCH_RECENT:
+		return mailbox_recent(m->c->mailbox, m->message);
+	case SEARCH_KEYWORD:
+		return match_keyword(m, k->text);
+	case SEARCH_SEQUENCE:
+		return sequence_set_has(&k->set, m->index + 1);
+	case SEARCH_UID:
+		return sequence_set_has(&k->set, m->message->uid);
+	case SEARCH_LARGER:
+	case SEARCH_SMALLER:
+		return match_size(m, k);
+	case SEARCH_BEFORE:
+	case SEARCH_ON:
+	case SEARCH_SINCE:
+		return match_date(m, k);
+	case SEARCH_SENTBEFORE:
+	case SEARCH_SENTON:
+	case SEARCH_SENTSINCE:
+		return match_sent(m, k);
+	case SEARCH_GROUP:
+		return match_all(m, k->keys);
+	case SEARCH_OR:
+		return match_key(m, k->keys) || match_key(m, k->keys->next);
+	case SEARCH_HEADER:
+	case SEARCH_BODY:
+	case SEARCH_TEXT:
+		return match_text(m, k);
+	}
+	return false;
+}
+
+static bool
+match_key(struct search_match *m, const struct search_key *k)
+{
+	return match_kind(m, k) != k->not ;
+}
+
+int
+search_matches(const struct search_program *p, const struct search_context *c,
+    uint32_t index, bool *match_out, struct err *err)
+{
+	CLEANUP(search_match_fini)
+	struct search_match m = { .c = c, .index = index, .err = err };
+
+	m.message = view_at(mailbox_view(c->mailbox), index);
+	*match_out = match_all(&m, p->keys) && !m.gone;
+	return m.failed ? -1 : 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SELECT and EXAMINE.                             RFC 3501 6.3.1, 6.3.2 */
+#include "imapd/command.h"
+#include "imapd/reply.h"
+
+int
+session_mailbox_parse(struct imap_session *s, struct span *in,
+    struct span *name_out, struct err *err)
+{
+	bool name_ok;
+
+	if (imap_sp_parse(in, err) == -1 ||
+	    imap_mailbox_parse(in, &s->arena, name_out, &name_ok, err) == -1)
+		return -1;
+	if (!name_ok) {
+		/* The rest must still be grammar, but is not looked at. */
+		session_code(s, "CANNOT");
+		return err_set(
+		    err, ERR_POLICY, "A mailbox cannot have this name");
+	}
+	return 0;
+}
+
+void
+session_mailbox_code(struct imap_session *s, struct span name, const char *code)
+{
+	if (!mailbox_exists(s->account, name))
+		session_code(s, "%s", code);
+}
+
+/* The sequence number of the first message without \Seen; 0: none. */
+static uint32_t
+first_unseen(const struct view *v)
+{
+	for (uint32_t i = 0; i < view_count(v); i++) {
+		if ((view_at(v, i)->letters & MESSAGE_SEEN) == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
+static void
+selected_write(struct imap_session *s)
+{
+	const struct view *v = mailbox_view(s->mailbox);
+	uint32_t unseen = first_unseen(v);
+
+	session_mailbox_flags_write(s);
+	buf_append_fmt(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", view_count(v),
+	    session_recent_count(s));
+	if (unseen != 0)
+		buf_append_fmt(&s->out,
+		    "* OK [UNSEEN %u] First unseen message\r\n", unseen);
+	buf_append_fmt(&s->out,
+	    "* OK [UIDVALIDITY %u] UIDs valid\r\n"
+	    "* OK [UIDNEXT %u] Predicted next UID\r\n",
+	    view_uidvalidity(v), view_uidnext(v));
+}
+
+static int
+open_mailbox(
+    struct imap_session *s, struct span args, bool read_only, struct err *err)
+{
+	struct span name;
+
+	/* A SELECT answered NO leaves nothing selected (RFC 3501 6.3.1). */
+	if (session_mailbox_parse(s, &args, &name, err) == -1 ||
+	    imap_end_parse(&args, err) == -1) {
+		if (err->kind != ERR_SYNTAX)
+			session_unselect(s);
+		return -1;
+	}
+	session_unselect(s);
+	if (mailbox_open(s->account, name,
+		read_only ? MAILBOX_READ : MAILBOX_WRITE, &s->mailbox,
+		err) == -1) {
+		if (err->kind == ERR_POLICY)
+			session_code(s, "NONEXISTENT");
+		return -1;
+	}
+	s->read_only = read_only;
+	selected_write(s);
+	session_code(s, read_only ? "READ-ONLY" : "READ-WRITE");
+	return 0;
+}
+
+int
+imap_select(struct imap_session *s, struct span args, struct err *err)
+{
+	return open_mailbox(s, args, false, err);
+}
+
+int
+imap_examine(struct imap_session *s, struct span args, struct err *err)
+{
+	return open_mailbox(s, args, true, err);
+}
