@@ -36,14 +36,6 @@ static const struct conf_key users_keys[] = {
 const struct conf_section users_section = { "users", users_keys,
 	sizeof(users_keys) / sizeof(users_keys[0]), sizeof(struct users_conf) };
 
-static const struct conf_key metrics_keys[] = {
-	CONF_STRINGS(struct metrics_conf, address, "address",
-	    "addresses with ports for Prometheus; none: no metrics"),
-};
-const struct conf_section metrics_section = { "metrics", metrics_keys,
-	sizeof(metrics_keys) / sizeof(metrics_keys[0]),
-	sizeof(struct metrics_conf) };
-
 void
 master_conf_free(struct master_conf *conf)
 {

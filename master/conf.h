@@ -9,16 +9,13 @@
 #include "common/conf.h"
 #include "common/daemon.h"
 #include "common/err.h"
+#include "master/metrics_conf.h"
 #include "master/service.h"
 
 struct users_conf {
 	char *gate, *smtpd, *deliveryd, *tenantd, *pop3d, *imapd, *metricsd;
 };
-struct metrics_conf {
-	struct conf_strings address;
-};
 extern const struct conf_section users_section;
-extern const struct conf_section metrics_section;
 
 struct master_conf {
 	char *file;

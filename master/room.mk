@@ -7,6 +7,7 @@ master_libmaster_a_SOURCES = \
 	master/lookup.c master/lookup.h \
 	master/master.c master/loop.h master/master.h \
 	master/metrics.c master/metrics.h \
+	master/metrics_conf.c master/metrics_conf.h \
 	master/notify.c master/notify.h \
 	master/reload.c master/reload.h \
 	master/request.c master/request.h \
@@ -21,6 +22,11 @@ daemon_PROGRAMS += master/hikyakud
 master_hikyakud_SOURCES = master/hikyakud.c
 master_hikyakud_LDADD = master/libmaster.a tenants/libtenants.a \
 	common/libcommon.a $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+
+daemon_PROGRAMS += master/metricsd
+master_metricsd_SOURCES = master/metricsd.c
+master_metricsd_LDADD = master/libmaster.a common/libcommon.a \
+	$(MICROHTTPD_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
