@@ -92,7 +92,7 @@ mail_parameter(struct span key, struct span value, bool trusted,
 		return 0;
 	}
 	if (trusted && span_eq_nocase(key, SPAN("HKID"))) {
-		if (value.len == 0 || value.len > LOG_ID_MAX ||
+		if (value.len != LOG_ID_MAX ||
 		    !ascii_all(value, ASCII_ALPHA | ASCII_DIGIT))
 			return err_set(err, ERR_SYNTAX, "HKID: no id");
 		mail->id = value;

@@ -35,7 +35,7 @@ enum lmtp_verb lmtp_verb_parse(struct span line, struct span *argument_out);
  * Parameters: SIZE (RFC 1870), BODY=7BIT or 8BITMIME (RFC 6152), SMTPUTF8
  * (RFC 6531), and, if trusted, one of ours:
  *
- *	HKID=1*11( ALPHA / DIGIT )
+ *	HKID=11( ALPHA / DIGIT )
  *
  * the id under which the sender's log speaks of the message.
  *

@@ -27,7 +27,7 @@ may_switch(void)
 	const uint32_t both = 1U << CAP_SETUID | 1U << CAP_SETGID;
 
 	return syscall(SYS_capget, &head, data) == 0 &&
-	    (data[0].effective & both) == both;
+	       (data[0].effective & both) == both;
 }
 
 int

@@ -8,3 +8,22 @@ delivery_libdelivery_a_SOURCES = \
 	delivery/place.c delivery/place.h \
 	delivery/rcpt.c \
 	delivery/trace.c delivery/trace.h
+
+daemon_PROGRAMS += delivery/deliveryd
+delivery_deliveryd_SOURCES = delivery/main.c
+delivery_deliveryd_LDADD = delivery/libdelivery.a tenants/libtenants.a \
+	store/libstore.a mime/libmime.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+
+unit_tests += tests/unit/test_lmtp
+tests_unit_test_lmtp_SOURCES = tests/unit/test_lmtp.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_lmtp_LDADD = delivery/libdelivery.a store/libstore.a \
+	mime/libmime.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_lmtp_command
+tests_fuzz_fuzz_lmtp_command_SOURCES = tests/fuzz/fuzz_lmtp_command.c
+tests_fuzz_fuzz_lmtp_command_LDADD = delivery/libdelivery.a mime/libmime.a \
+	common/libcommon.a
+tests_fuzz_fuzz_lmtp_command_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

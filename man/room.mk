@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-dist_man_MANS += man/pop3d.8
+dist_man_MANS += man/deliveryd.8 man/pop3d.8
