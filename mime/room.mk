@@ -7,12 +7,20 @@ mime_libmime_a_SOURCES = \
 	mime/encoded.c mime/encoded.h \
 	mime/lex.c mime/lex.h \
 	mime/structure.c mime/structure.h \
-	mime/address.h \
-	mime/date.h \
+	mime/address.c mime/address.h \
+	mime/date.c mime/date.h mime/date_parse.c \
 	mime/header.c mime/header.h \
-	mime/received.h \
-	mime/xtext.h
+	mime/received.c mime/received.h \
+	mime/xtext.c mime/xtext.h
 
 unit_tests += tests/unit/test_header
 tests_unit_test_header_SOURCES = tests/unit/test_header.c
 tests_unit_test_header_LDADD = mime/libmime.a common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_address
+tests_unit_test_address_SOURCES = tests/unit/test_address.c
+tests_unit_test_address_LDADD = mime/libmime.a common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_trace
+tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
+tests_unit_test_trace_LDADD = mime/libmime.a common/libcommon.a $(unit_ldadd)
