@@ -75,7 +75,8 @@ test_parse(void **state)
 		{ "Tue, 24 Nov 2026 17:36:47 +0900", ERR_NONE, 1795509407,
 		    540 },
 		{ "24 Nov 2026 17:36 +0900", ERR_NONE, 1795509360, 540 },
-		{ " Tue (today (really\\)),\r\n 24 Nov 26 08 : 36 : 47 GMT (x)",
+		{ " Tue (today (really\\))),\r\n 24 Nov 26 08 : 36 : 47 GMT "
+		  "(x)",
 		    ERR_NONE, 1795509407, 0 },
 		{ "24-Nov-2026 08:36:47 -0000", ERR_NONE, 1795509407, 0 },
 		{ "Thu, 1 Jan 70 00:00:00 EST", ERR_NONE, 18000, -300 },
