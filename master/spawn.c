@@ -2,6 +2,7 @@
 #include "master/spawn.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -176,12 +177,17 @@ int
 spawn_adopt(pid_t pid, uint64_t start_time)
 {
 	CLEANUP(fd_close) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .events = POLLIN };
 
 	if (pidfd == -1)
 		return -1;
 	/* Asked after opening: the pidfd is of the process that has the pid
 	 * now, so its start time cannot be a former one's. */
 	if (start_time == 0 || spawn_start_time(pid) != start_time)
+		return -1;
+	/* A zombie still has both. */
+	p.fd = pidfd;
+	if (poll(&p, 1, 0) != 0)
 		return -1;
 	return fd_steal(&pidfd);
 }
