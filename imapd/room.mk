@@ -37,3 +37,9 @@ imapd_libimapd_a_SOURCES = \
 	imapd/status.c \
 	imapd/store.c \
 	imapd/sync.c
+
+daemon_PROGRAMS += imapd/imapd
+imapd_imapd_SOURCES = imapd/main.c
+imapd_imapd_LDADD = imapd/libimapd.a tenants/libtenants.a store/libstore.a \
+	mime/libmime.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(BDB_LIBS) $(ICU_LIBS)
