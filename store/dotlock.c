@@ -16,6 +16,8 @@
 /* A lock without content: its maker died between creating and writing it. */
 #define DOTLOCK_EMPTY_S 10
 
+#define DOTLOCK_GONE_S 1 /* whole seconds: one to two */
+
 enum holder {
 	HOLDER_GONE,  /* this host, no such process */
 	HOLDER_ALIVE, /* or on another host, or it cannot be told */
@@ -66,7 +68,7 @@ dotlock_stale(
 
 	switch (dotlock_holder(dirfd, name, hostname)) {
 	case HOLDER_GONE:
-		return true;
+		return older_than(dirfd, name, now, DOTLOCK_GONE_S);
 	case HOLDER_EMPTY:
 		return older_than(dirfd, name, now, DOTLOCK_EMPTY_S);
 	default:

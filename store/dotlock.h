@@ -3,10 +3,13 @@
  * Lock files as Dovecot makes them: "<name>.lock" beside the file, created
  * with O_EXCL, its content "<pid>:<hostname>".
  *
- * A lock is stale, and taken over, when its holder ran on this host and its
- * process is gone (or is this very process, whose threads exclude each other
- * by other means); otherwise when neither it nor the guarded file has changed
- * for 120 seconds.  Holders touch it every 10 seconds (dotlock_touch).
+ * A lock is stale, and taken over, when it is two seconds old and its holder
+ * ran on this host and its process is gone (or is this very process, whose
+ * threads exclude each other by other means); otherwise when neither it nor
+ * the guarded file has changed for 120 seconds.  The two seconds are for
+ * holders in another PID namespace, whose number tells us nothing: they
+ * seldom hold a lock as long.  Holders touch it every 10 seconds
+ * (dotlock_touch).
  */
 #ifndef HK_STORE_DOTLOCK_H
 #define HK_STORE_DOTLOCK_H

@@ -51,3 +51,8 @@ tests_fuzz_fuzz_mailbox_name_SOURCES = tests/fuzz/fuzz_mailbox_name.c
 tests_fuzz_fuzz_mailbox_name_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS)
 tests_fuzz_fuzz_mailbox_name_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+check_PROGRAMS += tests/support/store_tool
+tests_support_store_tool_SOURCES = tests/support/store_tool.c
+tests_support_store_tool_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS)
