@@ -33,6 +33,19 @@ master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/hikyaku_run.c master/hikyaku_status.c
 master_hikyaku_LDADD = $(master_hikyakud_LDADD)
 
+EXTRA_DIST += master/hikyaku.conf.example master/hikyakud.service.in
+exampledir = $(docdir)
+example_DATA = master/hikyaku.conf.example
+# Beneath the prefix, so that it needs no root; a packager moves it.
+systemdunitdir = $(prefix)/lib/systemd/system
+nodist_systemdunit_DATA = master/hikyakud.service
+CLEANFILES += master/hikyakud.service
+master/hikyakud.service: master/hikyakud.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) master && sed \
+		-e 's|@daemondir''@|$(daemondir)|' \
+		-e 's|@bindir''@|$(bindir)|' \
+		$(srcdir)/master/hikyakud.service.in >$@.tmp && mv $@.tmp $@
+
 # For tests of hikyakud: every daemon in one small program.
 noinst_PROGRAMS += tests/integration/dummy_daemon
 tests_integration_dummy_daemon_SOURCES = tests/integration/dummy_daemon.c
