@@ -1,7 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += smtpd/libsmtpd.a
 smtpd_libsmtpd_a_SOURCES = \
-	smtpd/lmtp_client.c smtpd/lmtp_client.h
+	smtpd/auth.c \
+	smtpd/clients.c smtpd/clients.h \
+	smtpd/command.c smtpd/command.h \
+	smtpd/conf.c smtpd/conf.h \
+	smtpd/conf_check.c \
+	smtpd/data.c \
+	smtpd/ehlo.c \
+	smtpd/lmtp_client.c smtpd/lmtp_client.h \
+	smtpd/mail.c \
+	smtpd/rcpt.c \
+	smtpd/reply.c \
+	smtpd/server.c smtpd/server.h \
+	smtpd/session.c smtpd/session.h
+
+daemon_PROGRAMS += smtpd/smtpd
+smtpd_smtpd_SOURCES = smtpd/main.c
+smtpd_smtpd_LDADD = smtpd/libsmtpd.a tenants/libtenants.a mime/libmime.a \
+	common/libcommon.a \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(BDB_LIBS)
 
 unit_tests += tests/unit/test_lmtp_client
 tests_unit_test_lmtp_client_SOURCES = tests/unit/test_lmtp_client.c

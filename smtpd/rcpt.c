@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* RCPT.                                       RFC 5321 section 4.1.1.3 */
+#include <string.h>
+
+#include "smtpd/session.h"
+
+static void
+rcpt_refuse(struct smtp_session *s, struct span address, unsigned code,
+    const char *enhanced, const char *text)
+{
+	counter_add(
+	    smtp_server_counters(s->server), COUNTER_RECIPIENTS_REFUSED, 1);
+	log_notice(&s->log, "recipient refused",
+	    log_str("message", s->transaction->id.text),
+	    log_span("recipient", address), log_u64("code", code),
+	    log_str("reason", text));
+	smtp_reply(s, code, enhanced, "%s", text);
+}
+
+static bool
+final_known(const struct smtp_transaction *t, const struct recipient *r)
+{
+	for (size_t i = 0; i < t->finals_len; i++) {
+		if (strcmp(t->finals[i].account.id, r->account.id) == 0 &&
+		    strcmp(t->finals[i].detail, r->detail) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Takes over the accounts of a resolution, each once; false: no memory. */
+static bool
+recipient_add(struct smtp_transaction *t, struct span address,
+    const struct resolution *resolution)
+{
+	struct smtp_recipient *recipients = reallocarray(
+	    t->recipients, t->recipients_len + 1, sizeof(*recipients));
+	struct recipient *finals;
+
+	if (recipients == NULL)
+		return false;
+	t->recipients = recipients;
+	finals = reallocarray(
+	    t->finals, t->finals_len + resolution->count, sizeof(*finals));
+	if (finals == NULL)
+		return false;
+	t->finals = finals;
+	recipients[t->recipients_len] = (struct smtp_recipient){ .finals = 0 };
+	memcpy(
+	    recipients[t->recipients_len].forward_path, address.p, address.len);
+	for (size_t i = 0; i < resolution->count; i++) {
+		if (final_known(t, &resolution->recipients[i]))
+			continue;
+		finals[t->finals_len++] = resolution->recipients[i];
+		recipients[t->recipients_len].finals++;
+	}
+	t->recipients_len++;
+	return true;
+}
+
+static bool
+leads_outside(const struct resolution *resolution)
+{
+	for (size_t i = 0; i < resolution->count; i++) {
+		if (!resolution->recipients[i].local)
+			return true;
+	}
+	return false;
+}
+
+static void
+rcpt_accept(struct smtp_session *s, struct span address,
+    const struct resolution *resolution)
+{
+	struct smtp_transaction *t = s->transaction;
+
+	if (resolution->count == 0) {
+		rcpt_refuse(
+		    s, address, 550, "5.2.1", "The list has no members");
+		return;
+	}
+	if (leads_outside(resolution)) {
+		rcpt_refuse(s, address, 550, "5.7.1",
+		    "The address leads to other hosts, and delivery there is "
+		    "not available yet");
+		return;
+	}
+	if (t->finals_len + resolution->count > s->conf->recipients_max) {
+		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
+		return;
+	}
+	if (!recipient_add(t, address, resolution)) {
+		smtp_reply(s, 451, "4.3.0", "Out of memory");
+		return;
+	}
+	smtp_reply(s, 250, "2.1.5", "Ok");
+}
+
+static void
+rcpt_unknown(struct smtp_session *s, struct span address)
+{
+	rcpt_refuse(s, address, 550, "5.1.1", "No such user here");
+	if (++s->unknown >= s->conf->unknown_max && !s->quit)
+		smtp_goodbye(s, "4.7.1", "Too many unknown recipients");
+}
+
+static void
+rcpt_resolve(struct smtp_session *s, struct span address)
+{
+	CLEANUP(resolution_fini) struct resolution resolution = { 0 };
+	struct err err = ERR_INIT;
+
+	if (tenants_resolve(smtp_server_tenants(s->server), address,
+		&resolution, &err) == -1) {
+		log_warning(&s->log, "recipient not resolved",
+		    log_span("recipient", address), log_err(&err));
+		rcpt_refuse(
+		    s, address, 451, "4.3.0", "Directory not available");
+		return;
+	}
+	switch (resolution.outcome) {
+	case RESOLVE_MAILBOX:
+	case RESOLVE_GROUP:
+		rcpt_accept(s, address, &resolution);
+		return;
+	case RESOLVE_UNKNOWN:
+		rcpt_unknown(s, address);
+		return;
+	case RESOLVE_FOREIGN:
+		rcpt_refuse(s, address, 550, "5.7.1",
+		    s->account_id == NULL
+			? "Relaying denied"
+			: "Delivery to other hosts is not available yet");
+		return;
+	case RESOLVE_SUSPENDED:
+		rcpt_refuse(
+		    s, address, 450, "4.2.1", "The mailbox is suspended");
+		return;
+	case RESOLVE_REFUSED:
+		rcpt_refuse(
+		    s, address, 550, "5.2.1", "The mailbox takes no mail");
+		return;
+	case RESOLVE_LOOP:
+		rcpt_refuse(
+		    s, address, 550, "5.4.6", "Lists contain each other");
+		return;
+	}
+}
+
+/*
+ * <Postmaster> without a domain is the postmaster of the brand whose name
+ * the client used (SNI), else of the first domain.    RFC 5321 section 4.5.1
+ */
+static int
+postmaster_address(struct smtp_session *s, struct buf *address, struct err *err)
+{
+	struct tenants *tenants = smtp_server_tenants(s->server);
+	struct span host = span_str(conn_tls_server_name(s->conn));
+	struct domain_info *domains = NULL;
+	struct tenant_info tenant;
+	const char *name = NULL;
+	size_t count = 0;
+	int rc;
+
+	if (host.len > 0 &&
+	    tenants_host(tenants, host, &tenant, err) == LOOKUP_FOUND)
+		name = tenant.name;
+	if (tenants_domains(tenants, name, &domains, &count, err) == -1)
+		return -1;
+	if (count > 0)
+		buf_append_fmt(address, "postmaster@%s", domains[0].name);
+	else
+		(void)err_set(err, ERR_TEMP, "no domain in the directory");
+	rc = count > 0 ? buf_check(address, err) : -1;
+	free(domains);
+	return rc;
+}
+
+void
+smtp_rcpt(struct smtp_session *s, struct span argument)
+{
+	CLEANUP(buf_fini) struct buf address;
+	struct mailaddr path;
+	struct err err = ERR_INIT;
+
+	if (s->transaction == NULL) {
+		smtp_reply(s, 503, "5.5.1", "Send MAIL first");
+		return;
+	}
+	if (smtp_rcpt_parse(argument, &path, &err) == -1) {
+		smtp_reply_err(s, &err);
+		return;
+	}
+	buf_init(&address, MAILADDR_PATH_MAX - 1);
+	if (s->transaction->recipients_len >= s->conf->recipients_max) {
+		smtp_reply(s, 452, "4.5.3", "Too many recipients");
+		return;
+	}
+	if (path.domain.len > 0)
+		mailaddr_format(path, &address);
+	else if (postmaster_address(s, &address, &err) == -1) {
+		smtp_reply_err(s, &err);
+		return;
+	}
+	rcpt_resolve(s, buf_span(&address));
+}

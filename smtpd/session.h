@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One SMTP connection: what its commands share.  Private to smtpd/; a file a
+ * command or family of commands (mail.c, rcpt.c, data.c, auth.c, ...).
+ */
+#ifndef HK_SMTPD_SESSION_H
+#define HK_SMTPD_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/conn.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/span.h"
+#include "mime/address.h"
+#include "smtpd/command.h"
+#include "smtpd/conf.h"
+#include "smtpd/server.h"
+#include "tenants/client.h"
+
+/* One RCPT that was accepted, and the accounts it leads to. */
+struct smtp_recipient {
+	char forward_path[MAILADDR_PATH_MAX]; /* without <>, as given */
+	size_t finals;                        /* how many it added */
+};
+
+/*
+ * Between MAIL and the end of data.  On the heap, so that an idle connection
+ * does not pay for it.
+ */
+struct smtp_transaction {
+	struct log_id id; /* of the message, in every log and trace field */
+	char reverse_path[MAILADDR_PATH_MAX];
+	bool body_8bit;
+	struct smtp_recipient *recipients;
+	size_t recipients_len;
+	struct recipient *finals; /* accounts, each once */
+	size_t finals_len;
+	struct spool spool;
+	bool in_data; /* 354 was sent */
+};
+
+enum smtp_auth_state {
+	SMTP_AUTH_NONE,
+	SMTP_AUTH_EXCHANGE, /* the next line is a response */
+	SMTP_AUTH_PAUSED,   /* the answer is held back */
+	SMTP_AUTH_DONE,
+};
+
+/* What is only needed while a client logs in. */
+struct smtp_auth {
+	struct sasl_token token;
+	struct login_result result; /* the answer that is held back */
+	const char *mechanism;
+};
+
+struct smtp_session {
+	struct smtp_server *server;
+	struct conn *conn;
+	const struct smtpd_conf *conf; /* in force when it began */
+	enum smtp_listener listener;
+	struct log log;
+
+	bool greeted, quit;
+	bool extended; /* EHLO, not HELO */
+	char *helo;    /* NULL: neither yet */
+	unsigned errors, junk, unknown, auth_failures;
+
+	enum smtp_auth_state auth_state;
+	struct smtp_auth *auth; /* NULL unless under way */
+	char *account_id;       /* NULL: not authenticated */
+	uint64_t message_max;
+
+	struct smtp_transaction *transaction; /* NULL: no MAIL yet */
+};
+
+extern const struct conn_service smtp_service;
+
+/* Made for a connection that is not served yet. */
+struct smtp_session *smtp_session_new(
+    struct smtp_server *server, enum smtp_listener listener);
+
+/*
+ * Back to where MAIL is expected: RSET, EHLO, STARTTLS and the end of data
+ * all come here, so that envelope parts cannot disagree.
+ */
+void smtp_transaction_reset(struct smtp_session *s);
+
+static inline bool
+smtp_is_submission(const struct smtp_session *s)
+{
+	return s->listener != SMTP_LISTENER_MX;
+}
+
+/* ---- replies (reply.c)
+ * ---------------------------------------------------------- */
+
+/*
+ * "code enhanced text", where text is ours.  A 5xx counts as an error of the
+ * client; too many end the connection with 421.
+ */
+void smtp_reply(struct smtp_session *s, unsigned code, const char *enhanced,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* 421 and the end. */
+void smtp_goodbye(
+    struct smtp_session *s, const char *enhanced, const char *text);
+/* The kind of an error as a code; the text is for the log, not for clients. */
+void smtp_reply_err(struct smtp_session *s, const struct err *err);
+
+/* ---- commands
+ * -------------------------------------------------------------------- */
+
+void smtp_helo(struct smtp_session *s, struct span argument, bool extended);
+void smtp_mail(struct smtp_session *s, struct span argument);
+void smtp_rcpt(struct smtp_session *s, struct span argument);
+void smtp_data(struct smtp_session *s, struct span argument);
+void smtp_starttls(struct smtp_session *s, struct span argument);
+void smtp_auth(struct smtp_session *s, struct span argument);
+
+/* Mail data is being gathered.  False: not all is here yet. */
+bool smtp_data_take(struct smtp_session *s);
+
+/* A line of an AUTH exchange. */
+void smtp_auth_line(struct smtp_session *s, struct span line);
+void smtp_auth_line_long(struct smtp_session *s);
+/* The pause after a failure is over: answer. */
+void smtp_auth_resume(struct smtp_session *s);
+/* Appends " PLAIN LOGIN" of what may be offered now; nothing if there is none.
+ */
+void smtp_auth_offer(const struct smtp_session *s, struct buf *out);
+/* Ends an exchange that is under way. */
+void smtp_auth_end(struct smtp_session *s);
+
+/*
+ * A client that has sent more than it may before it saw our answer does not
+ * speak SMTP, or somebody put words into its mouth: the connection ends.
+ *                                  RFC 2920 section 3.1, RFC 3207 section 4.2
+ */
+bool smtp_desynchronized(struct smtp_session *s, const char *verb);
+
+#endif
