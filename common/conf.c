@@ -80,7 +80,7 @@ static int
 conf_unknown_key(const struct conf_section *section,
     const struct conf_setting *s, const char *file, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf names;
+	CLEANUP(buf_fini) struct buf names = { .max = 0 };
 
 	buf_init(&names, 4096);
 	for (size_t i = 0; i < section->keys_len; i++)

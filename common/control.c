@@ -134,7 +134,7 @@ control_draft_fini(struct control_draft *d)
 int
 control_send_err(int fd, uint32_t serial, const struct err *why)
 {
-	CLEANUP(control_draft_fini) struct control_draft d;
+	CLEANUP(control_draft_fini) struct control_draft d = { .fds_len = 0 };
 
 	control_begin(&d, CONTROL_ERROR, serial);
 	packet_put_u64(&d.text, CONTROL_KIND, (uint64_t)why->kind);

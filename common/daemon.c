@@ -37,9 +37,9 @@ check_file(
     const struct daemon_spec *spec, const struct options *o, struct err *err)
 {
 	const char *file = o->file;
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	CLEANUP(mem_free) void *section = calloc(1, spec->conf->size);
-	CLEANUP(buf_fini) struct buf out;
+	CLEANUP(buf_fini) struct buf out = { .max = 0 };
 	int result = -1;
 
 	buf_init(&text, 1 << 20);
@@ -64,7 +64,7 @@ check_file(
 
 static void __attribute__((noreturn)) print_keys(const struct daemon_spec *spec)
 {
-	CLEANUP(buf_fini) struct buf out;
+	CLEANUP(buf_fini) struct buf out = { .max = 0 };
 
 	buf_init(&out, 1 << 20);
 	conf_print_keys(spec->conf, &out);

@@ -87,7 +87,8 @@ control_answer(struct daemon *d, struct control_draft *draft)
 static void
 control_answer_plain(struct daemon *d, uint32_t serial, const struct err *err)
 {
-	CLEANUP(control_draft_fini) struct control_draft draft;
+	CLEANUP(control_draft_fini)
+	struct control_draft draft = { .fds_len = 0 };
 
 	control_begin(&draft, err == NULL ? CONTROL_OK : CONTROL_ERROR, serial);
 	if (err != NULL) {
@@ -125,7 +126,8 @@ failed:
 static void
 handle_adopt(struct daemon *d, struct control_packet *p)
 {
-	CLEANUP(control_draft_fini) struct control_draft draft;
+	CLEANUP(control_draft_fini)
+	struct control_draft draft = { .fds_len = 0 };
 
 	control_begin(&draft, CONTROL_OK, p->head.serial);
 	packet_put_u64(&draft.text, CONTROL_STATE,
@@ -317,7 +319,8 @@ control_run(void *arg)
 int
 daemon_control_thread(struct daemon *d, struct err *err)
 {
-	CLEANUP(control_draft_fini) struct control_draft draft;
+	CLEANUP(control_draft_fini)
+	struct control_draft draft = { .fds_len = 0 };
 
 	d->ready = true;
 	errno = pthread_create(&d->thread, NULL, control_run, d);
@@ -406,7 +409,8 @@ static int
 daemon_ask(struct daemon *d, enum control_type type, const char *name,
     const char *tenant, unsigned shard, int *fd_out, struct err *err)
 {
-	CLEANUP(control_draft_fini) struct control_draft draft;
+	CLEANUP(control_draft_fini)
+	struct control_draft draft = { .fds_len = 0 };
 	struct daemon_question q = { .fd = -1, .err = ERR_INIT }, **at;
 	int result;
 

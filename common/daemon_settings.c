@@ -65,7 +65,7 @@ settings_read(const struct daemon *d, struct daemon_settings *s,
 {
 	CLEANUP(fd_close) int conf = control_packet_take_fd(p, "conf");
 	CLEANUP(fd_close) int tls = control_packet_take_fd(p, "tls");
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 
 	buf_init(&text, CONF_TEXT_MAX);
 	if (conf == -1)

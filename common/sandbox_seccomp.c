@@ -17,6 +17,7 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
+#ifndef HK_SANITIZERS
 /* What runs a reactor on descriptors that were given. */
 static const char *const gate_calls[] = { "accept", "accept4", "brk",
 	"clock_getres", "clock_gettime", "clock_nanosleep", "close",
@@ -53,6 +54,8 @@ static const char *const file_calls[] = { "access", "chmod", "copy_file_range",
 /* Sockets of its own, and acting for a tenant on files (deliveryd). */
 static const char *const network_calls[] = { "bind", "chown", "connect",
 	"fchown", "fchownat", "listen", "setfsgid", "setfsuid", NULL };
+
+#endif
 
 /* Nobody calls these by mistake. */
 static const char *const attack_calls[] = { "acct", "add_key", "bpf",

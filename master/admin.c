@@ -121,7 +121,7 @@ admin_gone(struct admin_client *c)
 static void
 admin_say(struct admin_client *c, enum admin_type type, const char *text)
 {
-	CLEANUP(buf_fini) struct buf b;
+	CLEANUP(buf_fini) struct buf b = { .max = 0 };
 
 	if (c->fd == -1)
 		return;
@@ -163,7 +163,7 @@ put_listeners(struct buf *row, const struct master *m, const struct unit *u)
 static void
 say_unit(struct admin_client *c, const struct master *m, const struct unit *u)
 {
-	CLEANUP(buf_fini) struct buf row;
+	CLEANUP(buf_fini) struct buf row = { .max = 0 };
 	char title[128];
 
 	buf_init(&row, PACKET_MAX / 2);
@@ -218,7 +218,7 @@ admin_reload_done(struct master *m, const char *trouble)
 void
 admin_ready(struct master *m, struct admin_client *c)
 {
-	CLEANUP(buf_fini) struct buf b;
+	CLEANUP(buf_fini) struct buf b = { .max = 0 };
 	struct packet_head head;
 	struct span fields;
 	struct err err = ERR_INIT;

@@ -35,7 +35,7 @@ check_end(pid_t pid, int pidfd, int *status_out, struct err *err)
 static int
 check_words(int out, const char *name, int status, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	struct span rest, line;
 	char ended[64];
 
@@ -54,7 +54,7 @@ static int
 check_daemon(const struct master_conf *conf, const struct service *service,
     const char *path, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	CLEANUP(fd_close) int in = -1;
 	CLEANUP(fd_close) int out = -1;
 	CLEANUP(fd_close) int pidfd = -1;

@@ -100,7 +100,7 @@ static int
 conf_memfd(struct master *m, const struct service *service, int *fd_out,
     struct err *err)
 {
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 
 	buf_init(&text, CONF_TEXT_MAX);
 	if (master_conf_text_for(m->conf, service, &text, err) == -1)
@@ -131,7 +131,7 @@ static int
 feed_settings(
     struct master *m, struct unit *u, enum control_type type, struct err *err)
 {
-	CLEANUP(control_draft_fini) struct control_draft d;
+	CLEANUP(control_draft_fini) struct control_draft d = { .fds_len = 0 };
 	CLEANUP(fd_close) int conf = -1;
 	CLEANUP(fd_close) int tls = -1;
 	CLEANUP(fd_close) int log = -1;
@@ -178,7 +178,7 @@ feed_reload(struct master *m, struct unit *u, struct err *err)
 int
 feed_adopt(struct unit *u, struct err *err)
 {
-	CLEANUP(control_draft_fini) struct control_draft d;
+	CLEANUP(control_draft_fini) struct control_draft d = { .fds_len = 0 };
 
 	control_begin(&d, CONTROL_ADOPT, ++u->serial);
 	if (control_send(&d, u->control, 0, err) == -1)
@@ -190,7 +190,7 @@ feed_adopt(struct unit *u, struct err *err)
 int
 feed_drain(struct unit *u, uint64_t wait_ms, struct err *err)
 {
-	CLEANUP(control_draft_fini) struct control_draft d;
+	CLEANUP(control_draft_fini) struct control_draft d = { .fds_len = 0 };
 
 	if (u->control == -1)
 		return err_set(err, ERR_CLOSED, "no control connection");

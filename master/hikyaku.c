@@ -57,7 +57,7 @@ hikyaku_complain(const struct err *err)
 int
 hikyaku_load(struct command_context *ctx)
 {
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	struct err err = ERR_INIT;
 
 	buf_init(&text, CONF_TEXT_MAX);

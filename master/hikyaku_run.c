@@ -218,7 +218,7 @@ int
 hikyaku_stop(struct command_context *ctx, int argc, char **argv)
 {
 	CLEANUP(fd_close) int fd = -1;
-	CLEANUP(buf_fini) struct buf b;
+	CLEANUP(buf_fini) struct buf b = { .max = 0 };
 	struct err err = ERR_INIT;
 	int wait_ms;
 

@@ -18,7 +18,7 @@
 static int
 ask(int fd, enum admin_type type, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf b;
+	CLEANUP(buf_fini) struct buf b = { .max = 0 };
 
 	buf_init(&b, PACKET_MAX);
 	packet_begin(
@@ -31,7 +31,7 @@ static int
 answer(
     int fd, enum admin_type *type_out, char *text, size_t size, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf b;
+	CLEANUP(buf_fini) struct buf b = { .max = 0 };
 	struct span fields, value;
 	struct packet_head head;
 	uint8_t tag;

@@ -24,7 +24,7 @@ static const struct conf_section *const sections[] = { &daemon_top_section,
 static int
 print_keys(void)
 {
-	CLEANUP(buf_fini) struct buf out;
+	CLEANUP(buf_fini) struct buf out = { .max = 0 };
 
 	buf_init(&out, 1 << 20);
 	for (size_t i = 0; i < SECTIONS_LEN; i++)
@@ -39,7 +39,7 @@ print_settings(const struct master_conf *conf)
 {
 	const void *values[] = { &conf->top, &conf->tls, &conf->users,
 		&conf->metrics };
-	CLEANUP(buf_fini) struct buf out;
+	CLEANUP(buf_fini) struct buf out = { .max = 0 };
 
 	buf_init(&out, 1 << 20);
 	for (size_t i = 0; i < SECTIONS_LEN; i++) {
@@ -128,6 +128,7 @@ main(int argc, char **argv)
 	    master_conf_load(absolute(file, room), &m.conf, &err) == -1 ||
 	    master_conf_check_daemons(m.conf, m.programs, &err) == -1) {
 		complain(&err);
+		master_conf_free(m.conf);
 		return 1;
 	}
 	if (print)

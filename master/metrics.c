@@ -68,7 +68,7 @@ put_counter(struct buf *out, const struct unit *units, enum counter c)
 int
 metrics_memfd(struct master *m, int *fd_out, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf out;
+	CLEANUP(buf_fini) struct buf out = { .max = 0 };
 
 	buf_init(&out, METRICS_MAX);
 	buf_append_fmt(&out,

@@ -54,7 +54,7 @@ answer_refused(struct unit *u, uint32_t serial, const char *what)
 static void
 answer_fd(struct unit *u, uint32_t serial, int fd)
 {
-	CLEANUP(control_draft_fini) struct control_draft d;
+	CLEANUP(control_draft_fini) struct control_draft d = { .fds_len = 0 };
 	struct err err = ERR_INIT;
 
 	control_begin(&d, CONTROL_OK, serial);

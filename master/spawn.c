@@ -151,7 +151,7 @@ spawn_start(
 uint64_t
 spawn_start_time(pid_t pid)
 {
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	char path[32];
 	struct span rest;
 	uint64_t ticks = 0;

@@ -17,7 +17,7 @@
 void
 state_save(struct master *m)
 {
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	struct err err = ERR_INIT;
 
 	if (!m->state_dirty)
@@ -132,7 +132,7 @@ state_read(int run_dir, void (*each)(void *arg, const struct state_line *line),
 {
 	CLEANUP(fd_close)
 	int fd = openat(run_dir, STATE_NAME, O_RDONLY | O_CLOEXEC);
-	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	struct span rest, line;
 
 	buf_init(&text, STATE_MAX);

@@ -492,7 +492,7 @@ void
 unit_control(struct master *m, struct unit *u)
 {
 	CLEANUP(control_packet_fini) struct control_packet p;
-	CLEANUP(buf_fini) struct buf room;
+	CLEANUP(buf_fini) struct buf room = { .max = 0 };
 	struct err err = ERR_INIT;
 
 	buf_init(&room, PACKET_MAX);
