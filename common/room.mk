@@ -23,6 +23,7 @@ common_libcommon_a_SOURCES = \
 	common/daemon_main.c \
 	common/daemon_private.h \
 	common/daemon_settings.c \
+	common/db.c common/db.h \
 	common/err.c common/err.h \
 	common/file.c common/file.h \
 	common/handoff.c common/handoff.h \

@@ -10,10 +10,29 @@ tenants_libtenants_a_SOURCES = \
 # tenantd's inside, apart from its main(), so that tests link it.
 noinst_LIBRARIES += tenants/libdirectory.a
 tenants_libdirectory_a_SOURCES = \
+	tenants/authenticate.c tenants/authenticate.h \
+	tenants/cache.c tenants/cache.h \
+	tenants/conf.c tenants/conf.h \
+	tenants/directory.c tenants/directory.h \
+	tenants/directory_private.h \
+	tenants/entry.c tenants/entry.h \
+	tenants/exchange.c tenants/exchange.h \
+	tenants/find.c \
+	tenants/follow.c tenants/follow.h \
 	tenants/hashing.c tenants/hashing.h \
+	tenants/info.c tenants/info.h \
+	tenants/ldap_pool.c tenants/ldap_pool.h \
 	tenants/password.c tenants/password.h \
 	tenants/penalty.c tenants/penalty.h \
-	tenants/remember.c tenants/remember.h
+	tenants/remember.c tenants/remember.h \
+	tenants/resolve.c \
+	tenants/server.c tenants/server.h
+
+daemon_PROGRAMS += tenants/tenantd
+tenants_tenantd_SOURCES = tenants/tenantd.c
+tenants_tenantd_LDADD = tenants/libdirectory.a tenants/libtenants.a \
+	common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 daemon_PROGRAMS += tenants/hash-password
 tenants_hash_password_SOURCES = tenants/hash_password.c

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tenants/conf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <ldap.h>
+
+static const struct conf_key keys[] = {
+	CONF_STRING(struct tenantd_conf, uri, "uri", "ldap://127.0.0.1:389",
+	    "LDAP servers, with spaces between, in the order to try"),
+	CONF_STRING(struct tenantd_conf, base, "base", "o=hikyaku",
+	    "root of the directory"),
+	CONF_STRING(struct tenantd_conf, bind_dn, "bind-dn",
+	    "cn=tenantd,ou=platform,o=hikyaku", "who tenantd is there"),
+	CONF_STRING(struct tenantd_conf, password_file, "password-file", "",
+	    "file with its password"),
+	CONF_STRING(struct tenantd_conf, ca_file, "ca-file", "",
+	    "certificates that vouch for the servers"),
+	CONF_BOOL(struct tenantd_conf, starttls, "starttls", "no",
+	    "TLS on ldap:// connections before anything else"),
+	/* slapd works with 16 threads by default; more would only queue. */
+	CONF_COUNT(struct tenantd_conf, connections, "connections", "8", 1, 64,
+	    "connections to LDAP at a time"),
+	CONF_SECONDS(struct tenantd_conf, connect_wait, "connect-wait", "2s", 1,
+	    60, "time for a connection"),
+	CONF_SECONDS(struct tenantd_conf, search_wait, "search-wait", "4s", 1,
+	    60, "time for a search"),
+	/* About 1.5 KB each with its entry. */
+	CONF_COUNT(struct tenantd_conf, cache_keys, "cache-keys", "100000",
+	    1000, 10000000, "answers kept in memory"),
+	CONF_OCTETS(struct tenantd_conf, cache_disk, "cache-disk", "16M",
+	    1024 * 1024, 1024 * 1024 * 1024,
+	    "memory for the entries kept on disk"),
+};
+
+const struct conf_section tenantd_section = { "tenantd", keys,
+	sizeof(keys) / sizeof(*keys), sizeof(struct tenantd_conf) };
+
+/* libldap tries them one by one; a word that is no LDAP URL would be skipped
+ * in silence. */
+static int
+check_uris(const char *uris, struct err *err)
+{
+	struct span rest = span_str(uris), word;
+
+	while ((rest = span_trim(rest)).len > 0) {
+		char text[512];
+		LDAPURLDesc *url = NULL;
+		bool good;
+
+		if (!span_take_until(&rest, ' ', &word)) {
+			word = rest;
+			rest = span_from(rest, rest.len);
+		}
+		(void)snprintf(text, sizeof(text), "%.*s", SPAN_FMT(word));
+		good = ldap_url_parse(text, &url) == LDAP_URL_SUCCESS;
+		ldap_free_urldesc(url);
+		if (!good)
+			return err_set(err, ERR_SYNTAX,
+			    "tenantd: uri = \"%s\": expected "
+			    "\"ldap://HOST:PORT ldaps://HOST ...\"",
+			    uris);
+	}
+	return 0;
+}
+
+int
+tenantd_conf_check(const void *section, struct err *err)
+{
+	const struct tenantd_conf *conf = section;
+
+	if (span_trim(span_str(conf->uri)).len == 0)
+		return err_set(err, ERR_SYNTAX, "tenantd: uri is empty");
+	if (check_uris(conf->uri, err) == -1)
+		return -1;
+	if (conf->base[0] == '\0' || conf->bind_dn[0] == '\0')
+		return err_set(err, ERR_SYNTAX,
+		    "tenantd: base and bind-dn: expected a DN");
+	if (conf->password_file[0] != '/')
+		return err_set(err, ERR_SYNTAX,
+		    "tenantd: password-file = \"%s\": expected an absolute "
+		    "path",
+		    conf->password_file);
+	if (conf->ca_file[0] != '\0' && conf->ca_file[0] != '/')
+		return err_set(err, ERR_SYNTAX,
+		    "tenantd: ca-file = \"%s\": expected an absolute path",
+		    conf->ca_file);
+	if (conf->starttls && strstr(conf->uri, "ldaps://") != NULL)
+		return err_set(err, ERR_SYNTAX,
+		    "tenantd: starttls = yes: not together with ldaps://");
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The section "tenantd" of the configuration. */
+#ifndef HK_TENANTS_CONF_H
+#define HK_TENANTS_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/err.h"
+
+struct tenantd_conf {
+	char *uri; /* "ldap://127.0.0.1:389": servers, in order */
+	char *base;
+	char *bind_dn;
+	char *password_file; /* absolute; one line */
+	char *ca_file;       /* absolute, or "": the system's */
+	bool starttls;
+	uint64_t connections;               /* to LDAP, at most */
+	uint64_t connect_wait, search_wait; /* seconds */
+	uint64_t cache_keys;
+	uint64_t cache_disk; /* octets of memory for the entries on disk */
+};
+
+extern const struct conf_section tenantd_section;
+
+/* What the table cannot say: URIs and absolute paths. */
+int tenantd_conf_check(const void *section, struct err *err);
+
+#endif

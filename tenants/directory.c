@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tenants/directory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "common/ascii.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "tenants/conf.h"
+#include "tenants/directory_private.h"
+#include "tenants/follow.h"
+#include "tenants/info.h"
+
+enum {
+	CREDENTIALS_MAX = 16384,
+	PASSWORD_FILE_MAX = 1024
+};
+
+/* ---- beginning and end -----------------------------------------------------
+ */
+
+static int
+read_password(const char *path, struct buf *password, struct err *err)
+{
+	if (file_read(path, password, err) == -1)
+		return -1;
+	while (
+	    password->len > 0 && (password->data[password->len - 1] == '\n' ||
+				     password->data[password->len - 1] == '\r'))
+		buf_truncate(password, password->len - 1);
+	if (password->len == 0)
+		return err_set(err, ERR_POLICY, "%s: no password in it", path);
+	return buf_check(password, err);
+}
+
+static int
+open_pool(struct directory *d, const struct tenantd_conf *conf, struct err *err)
+{
+	struct ldap_options options = {
+		.uri = conf->uri,
+		.bind_dn = conf->bind_dn,
+		.ca_file = conf->ca_file,
+		.starttls = conf->starttls,
+		.connect_ms = (unsigned)conf->connect_wait * 1000,
+		.search_ms = (unsigned)conf->search_wait * 1000,
+		.connections = (unsigned)conf->connections,
+	};
+	struct buf password;
+	int rc;
+
+	buf_init(&password, PASSWORD_FILE_MAX);
+	rc = read_password(conf->password_file, &password, err);
+	if (rc == 0) {
+		options.password = buf_str(&password);
+		rc = ldap_pool_new(&options, &d->pool, err);
+	}
+	if (password.data != NULL)
+		OPENSSL_cleanse(password.data, password.cap);
+	buf_fini(&password);
+	return rc;
+}
+
+/* Without the disk only an outage of LDAP is worse. */
+static void
+open_db(struct directory *d, const struct tenantd_conf *conf,
+    const char *state_directory)
+{
+	struct err err = ERR_INIT;
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/entries", state_directory);
+	if (db_open(path, conf->cache_disk, &d->db, &err) == -1)
+		log_error(&log_process, "last known entries not available",
+		    log_err(&err));
+}
+
+int
+directory_new(const struct tenantd_conf *conf, const char *state_directory,
+    struct directory **d_out, struct err *err)
+{
+	CLEANUP(directory_free)
+	struct directory *d = calloc(1, sizeof(*d));
+
+	if (d == NULL || (d->base = strdup(conf->base)) == NULL)
+		return err_sys(err, "directory");
+	if (open_pool(d, conf, err) == -1 ||
+	    cache_new(conf->cache_keys, &d->cache, err) == -1)
+		return -1;
+	open_db(d, conf, state_directory);
+	*d_out = STEAL(d);
+	return 0;
+}
+
+int
+directory_start(struct directory *d, struct counters *counters, struct err *err)
+{
+	d->counters = counters;
+	return follower_start(d, &d->follower, err);
+}
+
+void
+directory_free(struct directory *d)
+{
+	if (d == NULL)
+		return;
+	follower_free(d->follower);
+	db_close(d->db);
+	cache_free(d->cache);
+	ldap_pool_free(d->pool);
+	free(d->base);
+	free(d);
+}
+
+/* ---- entries by name --------------------------------------------------------
+ */
+
+enum lookup
+directory_account(struct directory *d, const char *id,
+    struct account_info *account_out, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found = directory_find(d, KEY_ID, span_str(id), &e, err);
+
+	/* An imported id names its account alone, not also by entryUUID. */
+	if (found == LOOKUP_FOUND)
+		found = info_account(d, e, account_out, err);
+	if (found == LOOKUP_FOUND && strcmp(account_out->id, id) != 0)
+		found = LOOKUP_NONE;
+	return found;
+}
+
+enum lookup
+directory_tenant(struct directory *d, const char *name,
+    struct tenant_info *tenant_out, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found =
+	    directory_find(d, KEY_TENANT, span_str(name), &e, err);
+
+	return found == LOOKUP_FOUND ? info_tenant(d, e, tenant_out, err)
+				     : found;
+}
+
+enum lookup
+directory_host(struct directory *d, struct span host,
+    struct tenant_info *tenant_out, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found = directory_find(d, KEY_HOST, host, &e, err);
+
+	return found == LOOKUP_FOUND ? info_tenant(d, e, tenant_out, err)
+				     : found;
+}
+
+enum lookup
+directory_domain(struct directory *d, struct span domain,
+    struct domain_info *domain_out, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found = directory_find(d, KEY_DOMAIN, domain, &e, err);
+
+	return found == LOOKUP_FOUND
+		   ? info_domain(d, e, domain, domain_out, err)
+		   : found;
+}
+
+/* ---- credentials ------------------------------------------------------------
+ */
+
+static void
+wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		OPENSSL_cleanse(b->data, b->cap);
+	buf_fini(b);
+}
+
+void
+credentials_fini(struct credentials *c)
+{
+	wipe(&c->passwords);
+	wipe(&c->secrets);
+}
+
+static void
+put_values(const struct entry *e, enum entry_attr attr, struct buf *out)
+{
+	struct span rest = entry_fields(e), value;
+
+	while (entry_next(&rest, attr, &value)) {
+		/* NUL ends a value here; no scheme has one. */
+		if (value.len == 0 || span_index(value, '\0') != -1)
+			continue;
+		buf_append(out, value);
+		buf_append_octet(out, '\0');
+	}
+}
+
+/* The account of a login name; *e_out is the caller's. */
+static enum lookup
+find_login(struct directory *d, struct span login, struct entry **e_out,
+    struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *domain = NULL;
+	CLEANUP(buf_fini) struct buf other;
+	ptrdiff_t at = span_rindex(login, '@');
+	enum lookup found = directory_find(d, KEY_LOGIN, login, e_out, err);
+
+	if (found != LOOKUP_NONE || at <= 0)
+		return found;
+	/* An alias of the account is a login name too. */
+	found = directory_find(d, KEY_ADDRESS, login, e_out, err);
+	if (found == LOOKUP_FOUND && (*e_out)->kind == ENTRY_ACCOUNT)
+		return found;
+	if (found == LOOKUP_FOUND) {
+		entry_unref(STEAL(*e_out));
+		return LOOKUP_NONE;
+	}
+	if (found == LOOKUP_FAILED)
+		return found;
+	found = directory_find(
+	    d, KEY_DOMAIN, span_from(login, (size_t)at + 1), &domain, err);
+	if (found != LOOKUP_FOUND ||
+	    entry_get(domain, ATTR_ALIAS_DOMAIN).len == 0)
+		return found == LOOKUP_FAILED ? found : LOOKUP_NONE;
+	buf_init(&other, TENANT_LOGIN_MAX);
+	buf_append(&other, span_first(login, (size_t)at + 1));
+	buf_append(&other, entry_get(domain, ATTR_ALIAS_DOMAIN));
+	if (buf_check(&other, NULL) == -1)
+		return LOOKUP_NONE;
+	found = directory_find(d, KEY_LOGIN, buf_span(&other), e_out, err);
+	/* Nobody lends a name to another tenant's account. */
+	if (found == LOOKUP_FOUND &&
+	    strcmp((*e_out)->tenant, domain->tenant) != 0) {
+		entry_unref(STEAL(*e_out));
+		return LOOKUP_NONE;
+	}
+	return found;
+}
+
+enum lookup
+directory_credentials(struct directory *d, struct span login,
+    struct credentials *out, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found;
+
+	memset(out, 0, sizeof(*out));
+	buf_init(&out->passwords, CREDENTIALS_MAX);
+	buf_init(&out->secrets, CREDENTIALS_MAX);
+	found = find_login(d, login, &e, err);
+	if (found == LOOKUP_FOUND)
+		found = info_account(d, e, &out->account, err);
+	if (found != LOOKUP_FOUND)
+		return found;
+	put_values(e, ATTR_PASSWORD, &out->passwords);
+	put_values(e, ATTR_SECRET, &out->secrets);
+	if (buf_check(&out->passwords, err) == -1 ||
+	    buf_check(&out->secrets, err) == -1)
+		return LOOKUP_FAILED;
+	return found;
+}
+
+/* ---- lists ------------------------------------------------------------------
+ */
+
+struct list {
+	struct directory *d;
+	char *items;
+	size_t item_size, count, cap;
+	struct err *err;
+	bool failed;
+};
+
+/* Room for one more, or NULL (then failed is set). */
+static void *
+list_room(struct list *l)
+{
+	if (l->count == l->cap) {
+		size_t cap = l->cap == 0 ? 16 : l->cap * 2;
+		char *items = reallocarray(l->items, cap, l->item_size);
+
+		if (items == NULL) {
+			(void)err_sys(l->err, "list");
+			l->failed = true;
+			return NULL;
+		}
+		l->items = items;
+		l->cap = cap;
+	}
+	return l->items + l->count * l->item_size;
+}
+
+static bool
+list_took(struct list *l, enum lookup found)
+{
+	if (found == LOOKUP_FOUND)
+		l->count++;
+	l->failed = found == LOOKUP_FAILED;
+	return !l->failed;
+}
+
+static bool
+list_tenant(void *arg, struct entry *e)
+{
+	struct list *l = arg;
+	struct tenant_info *room = list_room(l);
+
+	return room != NULL && list_took(l, info_tenant(l->d, e, room, l->err));
+}
+
+static bool
+list_domain(void *arg, struct entry *e)
+{
+	struct list *l = arg;
+	struct domain_info *room = list_room(l);
+
+	return room != NULL &&
+	       list_took(l, info_domain(l->d, e, entry_get(e, ATTR_DOMAIN),
+				room, l->err));
+}
+
+/* Both kinds of items begin with their name. */
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int
+list_run(struct list *l, enum entry_kind kind, const char *tenant,
+    bool (*each)(void *arg, struct entry *entry), size_t *count_out,
+    struct err *err)
+{
+	l->err = err;
+	if (directory_each(l->d, kind, tenant, each, l, err) == -1 ||
+	    l->failed) {
+		free(l->items);
+		return -1;
+	}
+	if (l->count > 0)
+		qsort(l->items, l->count, l->item_size, by_name);
+	*count_out = l->count;
+	return 0;
+}
+
+int
+directory_list(struct directory *d, struct tenant_info **list_out,
+    size_t *count_out, struct err *err)
+{
+	struct list l = { .d = d, .item_size = sizeof(**list_out) };
+
+	if (list_run(&l, ENTRY_TENANT, "", list_tenant, count_out, err) == -1)
+		return -1;
+	*list_out = (struct tenant_info *)(void *)l.items;
+	return 0;
+}
+
+int
+directory_domains(struct directory *d, const char *tenant,
+    struct domain_info **list_out, size_t *count_out, struct err *err)
+{
+	struct list l = { .d = d, .item_size = sizeof(**list_out) };
+
+	if (list_run(&l, ENTRY_DOMAIN, tenant == NULL ? "" : tenant,
+		list_domain, count_out, err) == -1)
+		return -1;
+	*list_out = (struct domain_info *)(void *)l.items;
+	return 0;
+}

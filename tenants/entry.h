@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One entry of the directory, as tenantd keeps it in memory and, in the same
+ * octets, in Berkeley DB:
+ *
+ *	entry = *field			common/packet.h
+ *	field = tag length value	tag: enum entry_attr, as often as it has
+ *					values; dn and uuid first
+ *
+ * Immutable and counted.
+ */
+#ifndef HK_TENANTS_ENTRY_H
+#define HK_TENANTS_ENTRY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ldap.h>
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/err.h"
+#include "common/span.h"
+
+enum {
+	ENTRY_OCTETS_MAX = 4 * 1024 * 1024,
+	ENTRY_UUID_SIZE = 36
+};
+
+/* Numbers are part of the format on disk: append, never renumber. */
+enum entry_attr {
+	ATTR_DN = 1,
+	ATTR_UUID,
+	ATTR_OBJECT_CLASS,
+	ATTR_OU,
+	ATTR_CN,
+	ATTR_UID,
+	ATTR_MAIL,
+	ATTR_ADDRESS,
+	ATTR_INTL_ADDRESS,
+	ATTR_MAIL_HOST,
+	ATTR_DISPLAY_NAME,
+	ATTR_LANGUAGE,
+	ATTR_PASSWORD,
+	ATTR_SECRET,
+	ATTR_DOMAIN,
+	ATTR_MEMBER,
+	ATTR_MEMBER_ADDRESS,
+	ATTR_OWNER,
+	ATTR_TENANT_STATUS,
+	ATTR_STORE_UID,
+	ATTR_STORE_GID,
+	ATTR_HOST,
+	ATTR_CLASS,
+	ATTR_ADMIN_GROUP,
+	ATTR_ACCOUNT_ID,
+	ATTR_ALIAS_DOMAIN,
+	ATTR_MAX_QUOTA,
+	ATTR_MAX_QUOTA_MESSAGES,
+	ATTR_MAX_MESSAGE_SIZE,
+	ATTR_ALLOWED_SERVICE,
+	ATTR_QUOTA,
+	ATTR_QUOTA_MESSAGES,
+	ATTR_STATUS,
+	ATTR_SERVICE,
+	ATTR_CATCH_ALL,
+	ATTR_PLUS_ADDRESSING,
+};
+
+enum entry_kind {
+	ENTRY_OTHER, /* of no use to us */
+	ENTRY_TENANT,
+	ENTRY_DOMAIN,
+	ENTRY_ACCOUNT,
+	ENTRY_GROUP,
+	ENTRY_CLASS,
+	ENTRY_ROLE, /* groupOfNames: owners, helpdesk */
+};
+
+struct entry {
+	atomic_uint refs;
+	enum entry_kind kind;
+	char tenant[64]; /* whose branch it is in; "": the platform's */
+	size_t len;
+	char data[]; /* fields */
+};
+
+/* The names to ask LDAP for, NULL at the end. */
+extern const char *const entry_attrs[];
+/* LDAP's name of one. */
+const char *entry_attr_name(enum entry_attr attr);
+
+/* From an answer; base is the root of the tree ("o=hikyaku"). */
+int entry_from_ldap(LDAP *ld, LDAPMessage *message, const char *base,
+    struct entry **entry_out, struct err *err);
+/* From octets, which are checked. */
+int entry_from_fields(struct span fields, const char *base,
+    struct entry **entry_out, struct err *err);
+struct entry *entry_ref(struct entry *e);
+void entry_unref(struct entry *e);
+CLEANUP_DEFINE_PTR(struct entry, entry_unref)
+
+struct span entry_fields(const struct entry *e);
+/* The first value; p NULL when there is none. */
+struct span entry_get(const struct entry *e, enum entry_attr attr);
+/* Values one by one: *rest starts as entry_fields(e). */
+bool entry_next(
+    struct span *rest, enum entry_attr attr, struct span *value_out);
+/* One of the values equals this one, without regard to ASCII case. */
+bool entry_has(const struct entry *e, enum entry_attr attr, struct span value);
+/* The first value as a number; 0 without one, or a malformed one. */
+uint64_t entry_number(const struct entry *e, enum entry_attr attr);
+
+#endif

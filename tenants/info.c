@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tenants/info.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/ascii.h"
+#include "common/log.h"
+
+static const unsigned services_all = SERVICE_SMTP | SERVICE_POP3 | SERVICE_IMAP;
+
+/* Copies what fits; a value with NUL or too long is none. */
+static void
+copy_text(struct span value, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (value.len == 0 || value.len >= size ||
+	    span_index(value, '\0') != -1)
+		return;
+	memcpy(out, value.p, value.len);
+	out[value.len] = '\0';
+}
+
+static void
+copy_lower(struct span value, char *out, size_t size)
+{
+	copy_text(value, out, size);
+	for (; *out != '\0'; out++)
+		*out = ascii_lower(*out);
+}
+
+static enum lookup
+unusable(const struct entry *e, const char *why)
+{
+	log_error(&log_process, "entry unusable", log_str("reason", why),
+	    log_span("dn", entry_get(e, ATTR_DN)));
+	return LOOKUP_NONE;
+}
+
+enum account_status
+info_status(const struct entry *e)
+{
+	struct span status = entry_get(e, ATTR_STATUS);
+
+	if (status.len == 0 || span_eq_nocase(status, SPAN("active")))
+		return ACCOUNT_ACTIVE;
+	if (span_eq_nocase(status, SPAN("nologin")))
+		return ACCOUNT_NOLOGIN;
+	if (span_eq_nocase(status, SPAN("noreceive")))
+		return ACCOUNT_NORECEIVE;
+	/* A word of a newer version, too: the careful reading. */
+	return ACCOUNT_SUSPENDED;
+}
+
+enum tenant_status
+info_tenant_status(const struct entry *e)
+{
+	struct span status = entry_get(e, ATTR_TENANT_STATUS);
+
+	if (status.len == 0 || span_eq_nocase(status, SPAN("active")))
+		return TENANT_ACTIVE;
+	if (span_eq_nocase(status, SPAN("closing")))
+		return TENANT_CLOSING;
+	return TENANT_SUSPENDED;
+}
+
+/* ---- limits ---------------------------------------------------------------
+ */
+
+/* The entries whose limits hold, the account's first. */
+enum {
+	LAYERS_MAX = 4
+};
+struct layers {
+	struct entry *entries[LAYERS_MAX];
+	size_t len;
+};
+
+static void
+layers_fini(struct layers *l)
+{
+	for (size_t i = 0; i < l->len; i++)
+		entry_unref(l->entries[i]);
+	l->len = 0;
+}
+CLEANUP_DEFINE_VALUE(struct layers, layers_fini)
+
+static enum lookup
+add_class(
+    struct directory *d, struct entry *e, struct layers *l, struct err *err)
+{
+	struct span dn = entry_get(e, ATTR_CLASS);
+	struct entry *class = NULL;
+	enum lookup found;
+
+	if (dn.len == 0)
+		return LOOKUP_FOUND;
+	found = directory_find(d, KEY_DN, dn, &class, err);
+	if (found == LOOKUP_FOUND)
+		l->entries[l->len++] = class;
+	else if (found == LOOKUP_NONE)
+		/* No class means no ceiling: never by a typing error. */
+		return unusable(e, "hkClass names no entry");
+	return found;
+}
+
+/* 0: no layer has a limit. */
+static uint64_t
+smallest(const struct layers *l, enum entry_attr own, enum entry_attr ceiling)
+{
+	uint64_t best = 0;
+
+	for (size_t i = 0; i < l->len; i++) {
+		uint64_t numbers[2] = { entry_number(l->entries[i], own),
+			entry_number(l->entries[i], ceiling) };
+
+		for (size_t k = 0; k < 2; k++)
+			if (numbers[k] != 0 && (best == 0 || numbers[k] < best))
+				best = numbers[k];
+	}
+	return best;
+}
+
+/* What hkService or hkAllowedService lists; nothing listed means all. */
+static unsigned
+services_of(const struct entry *e, enum entry_attr attr)
+{
+	unsigned services = 0;
+
+	if (entry_get(e, attr).p == NULL)
+		return services_all;
+	if (entry_has(e, attr, SPAN("smtp")))
+		services |= SERVICE_SMTP;
+	if (entry_has(e, attr, SPAN("pop3")))
+		services |= SERVICE_POP3;
+	if (entry_has(e, attr, SPAN("imap")))
+		services |= SERVICE_IMAP;
+	return services;
+}
+
+/* ---- tenants and domains --------------------------------------------------
+ */
+
+enum lookup
+info_tenant(struct directory *d, struct entry *e,
+    struct tenant_info *tenant_out, struct err *err)
+{
+	CLEANUP(layers_fini) struct layers l = { .len = 0 };
+	uint64_t uid = entry_number(e, ATTR_STORE_UID);
+	uint64_t gid = entry_number(e, ATTR_STORE_GID);
+	enum lookup found;
+
+	memset(tenant_out, 0, sizeof(*tenant_out));
+	if (e->kind != ENTRY_TENANT || strlen(e->tenant) > TENANT_NAME_MAX)
+		return unusable(e, "no tenant");
+	if (gid == 0)
+		gid = uid;
+	/* (uid_t)-1 means "nobody in particular" to the system. */
+	if (uid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
+		return unusable(e, "hkUid is missing or out of range");
+	l.entries[l.len++] = entry_ref(e);
+	found = add_class(d, e, &l, err);
+	if (found != LOOKUP_FOUND)
+		return found;
+	copy_text(
+	    span_str(e->tenant), tenant_out->name, sizeof(tenant_out->name));
+	tenant_out->uid = (uid_t)uid;
+	tenant_out->gid = (gid_t)gid;
+	tenant_out->status = info_tenant_status(e);
+	copy_lower(entry_get(e, ATTR_HOST), tenant_out->host,
+	    sizeof(tenant_out->host));
+	copy_text(entry_get(e, ATTR_DISPLAY_NAME), tenant_out->title,
+	    sizeof(tenant_out->title));
+	tenant_out->message_max =
+	    smallest(&l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
+	return LOOKUP_FOUND;
+}
+
+static enum lookup
+tenant_entry_of(struct directory *d, struct entry *e, struct entry **tenant_out,
+    struct err *err)
+{
+	enum lookup found =
+	    directory_find(d, KEY_TENANT, span_str(e->tenant), tenant_out, err);
+
+	return found == LOOKUP_NONE ? unusable(e, "in no tenant's branch")
+				    : found;
+}
+
+enum lookup
+info_tenant_of(struct directory *d, struct entry *e,
+    struct tenant_info *tenant_out, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *tenant = NULL;
+	enum lookup found = tenant_entry_of(d, e, &tenant, err);
+
+	return found == LOOKUP_FOUND ? info_tenant(d, tenant, tenant_out, err)
+				     : found;
+}
+
+enum lookup
+info_domain(struct directory *d, struct entry *e, struct span asked,
+    struct domain_info *domain_out, struct err *err)
+{
+	memset(domain_out, 0, sizeof(*domain_out));
+	copy_lower(asked, domain_out->name, sizeof(domain_out->name));
+	copy_lower(entry_get(e, ATTR_ALIAS_DOMAIN), domain_out->target,
+	    sizeof(domain_out->target));
+	return info_tenant_of(d, e, &domain_out->tenant, err);
+}
+
+/* ---- accounts --------------------------------------------------------------
+ */
+
+/* It becomes a directory's name. */
+static bool
+id_is_good(struct span id)
+{
+	if (id.len == 0 || id.len > TENANT_ID_MAX)
+		return false;
+	for (size_t i = 0; i < id.len; i++)
+		if (!ascii_is(id.p[i], ASCII_ALPHA | ASCII_DIGIT) &&
+		    (i == 0 || (id.p[i] != '-' && id.p[i] != '_')))
+			return false;
+	return true;
+}
+
+/* The primary address with its domain in lower case. */
+static void
+copy_address(struct span value, char *out, size_t size)
+{
+	char *at;
+
+	copy_text(value, out, size);
+	at = strrchr(out, '@');
+	for (; at != NULL && *at != '\0'; at++)
+		*at = ascii_lower(*at);
+}
+
+static void
+fill_limits(const struct layers *l, struct account_info *a)
+{
+	a->quota_octets = smallest(l, ATTR_QUOTA, ATTR_MAX_QUOTA);
+	a->quota_messages =
+	    smallest(l, ATTR_QUOTA_MESSAGES, ATTR_MAX_QUOTA_MESSAGES);
+	a->message_max =
+	    smallest(l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
+	a->services = services_of(l->entries[0], ATTR_SERVICE);
+	for (size_t i = 0; i < l->len; i++)
+		a->services &= services_of(l->entries[i], ATTR_ALLOWED_SERVICE);
+}
+
+enum lookup
+info_account(struct directory *d, struct entry *e,
+    struct account_info *account_out, struct err *err)
+{
+	CLEANUP(layers_fini) struct layers l = { .len = 0 };
+	struct span id = entry_get(e, ATTR_ACCOUNT_ID);
+	struct entry *tenant = NULL;
+	enum lookup found;
+
+	memset(account_out, 0, sizeof(*account_out));
+	if (id.p == NULL)
+		id = entry_get(e, ATTR_UUID);
+	if (e->kind != ENTRY_ACCOUNT || !id_is_good(id))
+		return unusable(e, "hkAccountId is no good name");
+	l.entries[l.len++] = entry_ref(e);
+	if ((found = add_class(d, e, &l, err)) != LOOKUP_FOUND ||
+	    (found = tenant_entry_of(d, e, &tenant, err)) != LOOKUP_FOUND)
+		return found;
+	l.entries[l.len++] = tenant;
+	if ((found = add_class(d, tenant, &l, err)) != LOOKUP_FOUND ||
+	    (found = info_tenant(d, tenant, &account_out->tenant, err)) !=
+		LOOKUP_FOUND)
+		return found;
+	copy_text(id, account_out->id, sizeof(account_out->id));
+	copy_address(entry_get(e, ATTR_MAIL), account_out->address,
+	    sizeof(account_out->address));
+	copy_lower(entry_get(e, ATTR_MAIL_HOST), account_out->mail_host,
+	    sizeof(account_out->mail_host));
+	copy_text(entry_get(e, ATTR_LANGUAGE), account_out->language,
+	    sizeof(account_out->language));
+	account_out->status = info_status(e);
+	fill_limits(&l, account_out);
+	return LOOKUP_FOUND;
+}
