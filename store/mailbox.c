@@ -167,25 +167,42 @@ mailbox_refresh(struct mailbox *m, bool *changed_out, struct err *err)
 	return 0;
 }
 
+/* With the turn: no session is awake, and none can wake without the turn. */
+static bool
+folder_all_rest(struct folder *f)
+{
+	struct store *s = f->account->store;
+	bool all;
+
+	(void)pthread_mutex_lock(&s->mutex);
+	(void)pthread_mutex_lock(&f->mutex);
+	all = f->resting == f->handles;
+	(void)pthread_mutex_unlock(&f->mutex);
+	(void)pthread_mutex_unlock(&s->mutex);
+	return all;
+}
+
 /* The folder's own view goes when the last session rests. */
 static void
-folder_rest(struct folder *f, bool all)
+folder_rest(struct folder *f)
 {
 	struct view *dropped = NULL;
 
 	/* Somebody at work there keeps it. */
-	if (!all || pthread_mutex_trylock(&f->turn) != 0)
+	if (pthread_mutex_trylock(&f->turn) != 0)
 		return;
-	(void)pthread_mutex_lock(&f->mutex);
-	if (f->current != NULL && f->packed == NULL)
-		f->packed = view_pack(f->current);
-	if (f->packed != NULL) {
-		dropped = f->current;
-		f->current = NULL;
+	if (folder_all_rest(f)) {
+		(void)pthread_mutex_lock(&f->mutex);
+		if (f->current != NULL && f->packed == NULL)
+			f->packed = view_pack(f->current);
+		if (f->packed != NULL) {
+			dropped = f->current;
+			f->current = NULL;
+		}
+		(void)pthread_mutex_unlock(&f->mutex);
+		view_unref(dropped);
+		folder_close_files(f);
 	}
-	(void)pthread_mutex_unlock(&f->mutex);
-	view_unref(dropped);
-	folder_close_files(f);
 	(void)pthread_mutex_unlock(&f->turn);
 }
 
@@ -193,8 +210,6 @@ void
 mailbox_rest(struct mailbox *m)
 {
 	struct folder *f = m->folder;
-	struct store *s = f->account->store;
-	bool all;
 
 	if (m->resting || m->view == NULL)
 		return;
@@ -209,12 +224,10 @@ mailbox_rest(struct mailbox *m)
 	view_unref(m->view);
 	m->view = NULL;
 	m->resting = true;
-	(void)pthread_mutex_lock(&s->mutex);
 	(void)pthread_mutex_lock(&f->mutex);
-	all = ++f->resting == f->handles;
+	f->resting++;
 	(void)pthread_mutex_unlock(&f->mutex);
-	(void)pthread_mutex_unlock(&s->mutex);
-	folder_rest(f, all);
+	folder_rest(f);
 }
 
 /* ---- status

@@ -56,3 +56,9 @@ check_PROGRAMS += tests/support/store_tool
 tests_support_store_tool_SOURCES = tests/support/store_tool.c
 tests_support_store_tool_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS)
+
+unit_tests += tests/unit/test_store_threads
+tests_unit_test_store_threads_SOURCES = tests/unit/test_store_threads.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_store_threads_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)

@@ -8,10 +8,12 @@
  * dovecot-uidlist and flush it, and only then show the new view: no client
  * ever saw a UID that a power cut can take back.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "store/inside.h"
@@ -39,6 +41,39 @@ struct sync {
 	size_t add_count;
 	size_t fresh; /* of the adds: how many got their UID just now */
 };
+
+/* ---- leftovers -------------------------------------------------------------
+ */
+
+/* Nobody writes a message for so long. */
+#define TMP_AGE_MAX_S ((time_t)36 * 3600)
+
+struct leftovers {
+	int fd;
+	time_t now;
+};
+
+static bool
+remove_leftover(void *arg, const char *name, unsigned char type)
+{
+	struct leftovers *l = arg;
+	struct stat st;
+
+	(void)type;
+	if (fstatat(l->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_ctime + TMP_AGE_MAX_S < l->now)
+		(void)unlinkat(l->fd, name, 0);
+	return true;
+}
+
+/* What crashes have left in tmp/: when a folder is first opened to write. */
+static void
+sync_clean_tmp(struct folder *f)
+{
+	struct leftovers l = { .fd = f->tmp_fd, .now = time(NULL) };
+
+	(void)disk_list(f->tmp_fd, remove_leftover, &l, NULL);
+}
 
 /* ---- what is to be done
  * ------------------------------------------------------- */
@@ -583,6 +618,8 @@ folder_sync(
 		done = sync_run(&s, move, &waited, err);
 	if (done == 0 && claimer != NULL)
 		claim_moved(&s, claimer);
+	if (done == 0 && move && s.old == NULL && s.rested == NULL)
+		sync_clean_tmp(f);
 	if (done == -1) {
 		/* Not seen after all: everything is read again. */
 		f->uidlist.loaded = false;
