@@ -93,11 +93,12 @@ addresses_write(struct span value, struct buf *out, struct err *err)
 {
 	CLEANUP(arena_fini) struct arena a;
 	struct addrlist_item *item = NULL;
+	struct err why = ERR_INIT;
 
 	arena_init(&a, ADDRESSES_MAX);
-	if (value.p != NULL && addrlist_parse(value, &a, &item, err) == -1 &&
-	    err->kind != ERR_LIMIT)
-		return -1;
+	if (value.p != NULL && addrlist_parse(value, &a, &item, &why) == -1 &&
+	    why.kind != ERR_LIMIT)
+		return err_set(err, why.kind, "%s", why.text);
 	if (item == NULL) {
 		buf_append(out, SPAN("NIL"));
 		return 0;

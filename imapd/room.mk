@@ -43,3 +43,25 @@ imapd_imapd_SOURCES = imapd/main.c
 imapd_imapd_LDADD = imapd/libimapd.a tenants/libtenants.a store/libstore.a \
 	mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(BDB_LIBS) $(ICU_LIBS)
+
+imap_test_ldadd = imapd/libimapd.a tenants/libtenants.a store/libstore.a \
+	mime/libmime.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(ICU_LIBS)
+
+unit_tests += tests/unit/test_imap_parse
+tests_unit_test_imap_parse_SOURCES = tests/unit/test_imap_parse.c
+tests_unit_test_imap_parse_LDADD = $(imap_test_ldadd) $(unit_ldadd)
+
+unit_tests += tests/unit/test_imap_fetch
+tests_unit_test_imap_fetch_SOURCES = tests/unit/test_imap_fetch.c
+tests_unit_test_imap_fetch_LDADD = $(imap_test_ldadd) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_mime
+tests_fuzz_fuzz_mime_SOURCES = tests/fuzz/fuzz_mime.c
+tests_fuzz_fuzz_mime_LDADD = $(imap_test_ldadd)
+tests_fuzz_fuzz_mime_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+fuzz_targets += tests/fuzz/fuzz_imap_command
+tests_fuzz_fuzz_imap_command_SOURCES = tests/fuzz/fuzz_imap_command.c
+tests_fuzz_fuzz_imap_command_LDADD = $(imap_test_ldadd)
+tests_fuzz_fuzz_imap_command_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -82,6 +82,7 @@ text_has(struct span text, struct span charset, struct span needle,
 {
 	CLEANUP(buf_fini) struct buf utf8;
 	CLEANUP(buf_fini) struct buf folded;
+	struct err why = ERR_INIT;
 
 	buf_init(&utf8, 4 * text.len + 64);
 	buf_init(&folded, GROWTH * text.len + needle.len + 64);
@@ -92,10 +93,9 @@ text_has(struct span text, struct span charset, struct span needle,
 		text = span_from(text, len);
 		buf_clear(&utf8);
 		/* An unknown charset is searched as it is. */
-		if (charset_decode(charset, piece, &utf8, err) == -1) {
-			if (err->kind != ERR_POLICY)
-				return -1;
-			err_clear(err);
+		if (charset_decode(charset, piece, &utf8, &why) == -1) {
+			if (why.kind != ERR_POLICY)
+				return err_set(err, why.kind, "%s", why.text);
 			buf_append(&utf8, piece);
 		}
 		if (text_fold(buf_span(&utf8), &folded, err) == -1)

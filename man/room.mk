@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: BSD-2-Clause
-dist_man_MANS += man/deliveryd.8 man/pop3d.8
+dist_man_MANS += man/deliveryd.8 man/imapd.8 man/pop3d.8
 dist_man_MANS += man/hikyaku.1 man/hikyaku.conf.5 man/hikyakud.8 \
 	man/metricsd.8

@@ -106,7 +106,10 @@ domain_take(struct parser *p, struct span *out, struct span *comment)
 	for (;;) {
 		struct span run;
 
-		(void)lex_cfws(&p->in, comment);
+		/* White space only beside a dot (obs-domain). */
+		if (lex_cfws(&p->in, comment) && len > 0 &&
+		    p->local[len - 1] != '.' && !span_starts(p->in, SPAN(".")))
+			break;
 		if (p->in.len > 0 && p->in.p[0] == '[') {
 			ptrdiff_t end = span_index(p->in, ']');
 

@@ -23,7 +23,8 @@ bool charset_known(struct span name);
  * Appends text as UTF-8; what is malformed becomes U+FFFD.  An empty name is
  * US-ASCII; octets over 127 there are taken as UTF-8 if they are that.
  *
- * Errors: ERR_POLICY, unknown charset; buf_check's.
+ * Errors: ERR_POLICY, unknown charset (octets that are ASCII's in any charset
+ * that mail uses need none); buf_check's.
  */
 int charset_decode(
     struct span name, struct span text, struct buf *utf8_out, struct err *err);

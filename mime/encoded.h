@@ -21,7 +21,8 @@ void quoted_printable_decode(struct span text, struct buf *out);
  * Appends the value of a header field as UTF-8, unfolded: encoded words are
  * decoded, white space between two of them dropped, and octets of
  * neighbours in one charset joined before they are converted (senders cut
- * characters in two).  An encoded word in an unknown charset stays as it is.
+ * characters in two).  An encoded word in an unknown charset stays as it is,
+ * unless its octets are ASCII's.
  *
  * Errors: buf_check's.
  */

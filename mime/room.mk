@@ -24,3 +24,8 @@ tests_unit_test_address_LDADD = mime/libmime.a common/libcommon.a $(unit_ldadd)
 unit_tests += tests/unit/test_trace
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c
 tests_unit_test_trace_LDADD = mime/libmime.a common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_mime
+tests_unit_test_mime_SOURCES = tests/unit/test_mime.c
+tests_unit_test_mime_LDADD = mime/libmime.a common/libcommon.a \
+	$(ICU_LIBS) $(unit_ldadd)

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* imapd/fetch: requests, sections, ENVELOPE and BODYSTRUCTURE; search. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "imapd/fetch.h"
+#include "imapd/search.h"
+#include "imapd/search_text.h"
+
+#define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static void
+test_request(void **state)
+{
+	static const struct {
+		struct span in;
+		size_t items; /* 0: refused */
+		bool content, set_seen;
+		size_t left;
+	} rows[] = {
+		{ SPAN("ALL"), 4, true, false, 0 },
+		{ SPAN("full"), 5, true, false, 0 },
+		{ SPAN("FAST"), 3, false, false, 0 },
+		{ SPAN("FLAGS"), 1, false, false, 0 },
+		{ SPAN("(FLAGS UID rfc822.size)"), 3, false, false, 0 },
+		{ SPAN("RFC822"), 1, true, true, 0 },
+		{ SPAN("RFC822.HEADER"), 1, true, false, 0 },
+		{ SPAN("RFC822.TEXT"), 1, true, true, 0 },
+		{ SPAN("BODY"), 1, true, false, 0 },
+		{ SPAN("BODYSTRUCTURE"), 1, true, false, 0 },
+		{ SPAN("BODY[]"), 1, true, true, 0 },
+		{ SPAN("BODY.PEEK[1.2.MIME]<0.5>"), 1, true, false, 0 },
+		{ SPAN("(BODY.PEEK[HEADER.FIELDS (To \"x y\")] UID)"), 2, true,
+		    false, 0 },
+		/* A macro stands alone. */
+		{ SPAN("(ALL)"), 0, false, false, 5 },
+		{ SPAN("ALL FLAGS"), 0, false, false, 9 },
+		{ SPAN("()"), 0, false, false, 2 },
+		{ SPAN("(FLAGS"), 0, false, false, 6 },
+		{ SPAN("FLAGSX"), 0, false, false, 6 },
+		{ SPAN("BODY.PEEK"), 0, false, false, 9 },
+		{ SPAN("BODY[]<5>"), 0, false, false, 9 },
+		{ SPAN("BODY[]<0.0>"), 0, false, false, 11 },
+		{ SPAN("BODY[MIME]"), 0, false, false, 10 },
+		{ SPAN("BODY[1..2]"), 0, false, false, 10 },
+		{ SPAN("BODY[1.]"), 0, false, false, 8 },
+		{ SPAN("BODY[0]"), 0, false, false, 7 },
+		{ SPAN("BODY[TEXT.1]"), 0, false, false, 12 },
+		{ SPAN("BODY[HEADER.FIELDS ()]"), 0, false, false, 22 },
+		{ SPAN("UID[]"), 0, false, false, 5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(arena_fini) struct arena a;
+		struct fetch_request r = { .count = 0 };
+		struct span in = rows[i].in;
+
+		arena_init(&a, 1 << 20);
+		assert_int_equal(fetch_request_parse(&in, &a, &r, NULL),
+		    rows[i].items == 0 ? -1 : 0);
+		assert_int_equal(in.len, rows[i].left);
+		assert_int_equal(r.count, rows[i].items);
+		assert_int_equal(r.content, rows[i].content);
+		assert_int_equal(r.set_seen, rows[i].set_seen);
+	}
+}
+
+static const struct span message = SPAN("Subject: outer\r\n"
+					"Content-Type: multipart/mixed; "
+					"boundary=b\r\n"
+					"\r\n"
+					"--b\r\n"
+					"\r\n"
+					"one\r\n"
+					"--b\r\n"
+					"Content-Type: message/rfc822\r\n"
+					"\r\n"
+					"Subject: inner\r\n"
+					"Content-Type: multipart/mixed; "
+					"boundary=c\r\n"
+					"\r\n"
+					"--c\r\n"
+					"A: b\r\n"
+					"\r\n"
+					"deep\r\n"
+					"--c--\r\n"
+					"--b--\r\n");
+
+static void
+test_sections(void **state)
+{
+	static const struct {
+		struct span section, octets;
+	} rows[] = {
+		{ SPAN("[1]"), SPAN("one") },
+		{ SPAN("[1.MIME]"), SPAN("\r\n") },
+		{ SPAN("[1.TEXT]"), SPAN("") },
+		{ SPAN("[2.MIME]"),
+		    SPAN("Content-Type: message/rfc822\r\n\r\n") },
+		{ SPAN("[2.HEADER.FIELDS.NOT (Content-Type)]"),
+		    SPAN("Subject: inner\r\n\r\n") },
+		{ SPAN("[2.TEXT]"), SPAN("--c\r\nA: b\r\n\r\ndeep\r\n--c--") },
+		{ SPAN("[2.1]"), SPAN("deep") },
+		{ SPAN("[2.1.MIME]"), SPAN("A: b\r\n\r\n") },
+		{ SPAN("[HEADER.FIELDS (subject X)]"),
+		    SPAN("Subject: outer\r\n\r\n") },
+		{ SPAN("[3]"), { NULL, 0 } },
+		{ SPAN("[1.1]"), { NULL, 0 } },
+		{ SPAN("[2.2]"), { NULL, 0 } },
+		{ SPAN("[2.1.1]"), { NULL, 0 } },
+	};
+	struct mime_structure s;
+
+	(void)state;
+	assert_int_equal(mime_structure_parse(message, &s, NULL), 0);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(arena_fini) struct arena a;
+		CLEANUP(buf_fini) struct buf made;
+		struct section section;
+		struct span in = rows[i].section, out;
+
+		arena_init(&a, 1 << 20);
+		buf_init(&made, 10000);
+		assert_int_equal(section_parse(&in, &a, &section, NULL), 0);
+		out = section_find(&section, message, &s, &made);
+		assert_true(span_eq(out, rows[i].octets));
+		assert_int_equal(out.p == NULL, rows[i].octets.p == NULL);
+		buf_clear(&made);
+		section_write(&section, &made);
+		/* Names come back in capitals. */
+		assert_true(span_eq_nocase(buf_span(&made), rows[i].section));
+	}
+	mime_structure_fini(&s);
+}
+
+static void
+test_bodystructure(void **state)
+{
+	static const struct {
+		struct span message;
+		bool extended;
+		const char *drawn;
+	} rows[] = {
+		{ SPAN("\r\nx\r\n"), false,
+		    "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL "
+		    "\"7bit\" 3 1)" },
+		{ SPAN("Content-Type: image/png; name=a\r\nContent-ID: <i>\r\n"
+		       "Content-Description: d\r\n e\r\n"
+		       "Content-Transfer-Encoding: BASE64 (c)\r\n"
+		       "Content-MD5: m\r\nContent-Language: ja, en\r\n"
+		       "Content-Location: l\r\n"
+		       "Content-Disposition: inline; x=\"y z\"\r\n\r\nAAAA"),
+		    true,
+		    "(\"image\" \"png\" (\"name\" \"a\") \"<i>\" \"d e\" "
+		    "\"BASE64\" 4 \"m\" (\"inline\" (\"x\" \"y z\")) "
+		    "(\"ja\" \"en\") \"l\")" },
+		{ SPAN("Content-Type: multipart/mixed; boundary=b\r\n\r\n"),
+		    false,
+		    "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL "
+		    "\"7bit\" 0 0) \"mixed\")" },
+		{ SPAN("Content-Type: multipart/mixed\r\n\r\nx\r\n"), false,
+		    "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 3 1)" },
+		{ SPAN("Content-Type: nonsense\r\n\r\n"), false,
+		    "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL "
+		    "\"7bit\" 0 0)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(mime_structure_fini)
+		struct mime_structure s = { .count = 0 };
+		CLEANUP(buf_fini) struct buf out;
+
+		buf_init(&out, 10000);
+		assert_int_equal(
+		    mime_structure_parse(rows[i].message, &s, NULL), 0);
+		assert_int_equal(bodystructure_write(&s, rows[i].message,
+				     rows[i].extended, &out, NULL),
+		    0);
+		assert_string_equal(buf_str(&out), rows[i].drawn);
+	}
+}
+
+static void
+test_envelope(void **state)
+{
+	static const struct {
+		struct span fields;
+		const char *drawn;
+	} rows[] = {
+		{ SPAN(""), "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)" },
+		{ SPAN("Subject: a\r\n b\r\nSubject: second\r\nFrom: x\r\n"
+		       "Sender:\r\nReply-To: <r@s>\r\n"),
+		    "(NIL \"a b\" ((NIL NIL \"x\" \"MISSING_DOMAIN\")) "
+		    "((NIL NIL \"x\" \"MISSING_DOMAIN\")) "
+		    "((NIL NIL \"r\" \"s\")) NIL NIL NIL NIL NIL)" },
+		{ SPAN("To: g: a@b;\r\nMessage-ID: <m\"\\>\r\n"
+		       "Subject: \xe4\xbc\x9a\r\n"),
+		    "(NIL {3}\r\n\xe4\xbc\x9a NIL NIL NIL ((NIL NIL \"g\" NIL)"
+		    "(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)) NIL NIL NIL "
+		    "\"<m\\\"\\\\>\")" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(buf_fini) struct buf out;
+
+		buf_init(&out, 10000);
+		assert_int_equal(envelope_write(rows[i].fields, &out, NULL), 0);
+		assert_string_equal(buf_str(&out), rows[i].drawn);
+	}
+}
+
+static void
+test_search_grammar(void **state)
+{
+	static const struct {
+		struct span in;
+		enum err_kind kind;
+	} rows[] = {
+		{ SPAN(" ALL"), ERR_NONE },
+		{ SPAN(" 1:* (OR SEEN (NOT FROM \"x\" NEW)) uid 3"), ERR_NONE },
+		{ SPAN(" CHARSET UTF-8 SUBJECT {3+}\r\nabc"), ERR_NONE },
+		{ SPAN(" RETURN () CHARSET US-ASCII ALL"), ERR_NONE },
+		{ SPAN(" RETURN (MIN COUNT) ALL"), ERR_NONE },
+		{ SPAN(" CHARSET X-NOT ALL"), ERR_POLICY },
+		{ SPAN(" RETURN (MIN"), ERR_SYNTAX },
+		{ SPAN(""), ERR_SYNTAX },
+		{ SPAN(" "), ERR_SYNTAX },
+		{ SPAN(" OR SEEN"), ERR_SYNTAX },
+		{ SPAN(" ALL ALL)"), ERR_SYNTAX },
+		{ SPAN(" (ALL"), ERR_SYNTAX },
+		{ SPAN(" ALL  ALL"), ERR_SYNTAX },
+		{ SPAN(" HEADER x"), ERR_SYNTAX },
+		{ SPAN(" ON 32-Jan-2020"), ERR_SYNTAX },
+	};
+	CLEANUP(buf_fini) struct buf deep;
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(arena_fini) struct arena a;
+		struct search_program p;
+		struct span in = rows[i].in;
+		struct err err = ERR_INIT;
+
+		arena_init(&a, 1 << 20);
+		assert_int_equal(search_parse(&in, &a, &p, &err),
+		    rows[i].kind == ERR_NONE ? 0 : -1);
+		assert_int_equal(err.kind, rows[i].kind);
+		assert_int_equal(
+		    in.len, rows[i].kind == ERR_NONE ? 0 : rows[i].in.len);
+	}
+	buf_init(&deep, 100000);
+	for (int i = 0; i < 5000; i++)
+		buf_append(&deep, SPAN(" NOT"));
+	buf_append(&deep, SPAN(" ALL"));
+
+	CLEANUP(arena_fini) struct arena a;
+	struct span in = buf_span(&deep);
+	struct search_program p;
+	struct err err = ERR_INIT;
+
+	arena_init(&a, 1 << 20);
+	assert_int_equal(search_parse(&in, &a, &p, &err), -1);
+	assert_int_equal(err.kind, ERR_LIMIT);
+}
+
+static void
+test_search_text(void **state)
+{
+	static const struct {
+		struct span message, needle;
+		bool body, text;
+	} rows[] = {
+		{ SPAN("Subject: Hello\r\n\r\nWorld\r\n"), SPAN("hello"), false,
+		    true },
+		{ SPAN("Subject: Hello\r\n\r\nWorld\r\n"), SPAN("world"), true,
+		    true },
+		{ SPAN("Subject: Hello\r\n\r\nWorld\r\n"), SPAN(""), true,
+		    true },
+		{ SPAN("Content-Transfer-Encoding: base64\r\n\r\n"
+		       "SGVsbG8g\r\nV29ybGQ=\r\n"),
+		    SPAN("hello world"), true, true },
+		{ SPAN("Content-Transfer-Encoding: quoted-printable\r\n"
+		       "Content-Type: text/x; charset=iso-8859-1\r\n\r\n"
+		       "=C4pf=\r\nel\r\n"),
+		    SPAN("\xc3\xa4pfel"), true, true },
+		{ SPAN("Content-Type: image/x\r\n\r\nabc"), SPAN("abc"), false,
+		    false },
+		{ SPAN("Content-Type: text/x; charset=x-not\r\n\r\nabc\xe4"),
+		    SPAN("abc"), true, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(mime_structure_fini)
+		struct mime_structure s = { .count = 0 };
+		bool found;
+
+		assert_int_equal(
+		    mime_structure_parse(rows[i].message, &s, NULL), 0);
+		assert_int_equal(message_has(rows[i].message, &s, false,
+				     rows[i].needle, &found, NULL),
+		    0);
+		assert_int_equal(found, rows[i].body);
+		assert_int_equal(message_has(rows[i].message, &s, true,
+				     rows[i].needle, &found, NULL),
+		    0);
+		assert_int_equal(found, rows[i].text);
+	}
+}
+
+/* A match may lie where one piece of a long text ends and the next begins. */
+static void
+test_search_across_pieces(void **state)
+{
+	CLEANUP(buf_fini) struct buf text;
+	CLEANUP(mime_structure_fini) struct mime_structure s = { .count = 0 };
+	bool found;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	buf_append(&text, SPAN("A: b\r\n\r\n"));
+	for (int i = 0; i < 40000; i++)
+		buf_append_fmt(&text, "%07d\r\n", i);
+	assert_int_equal(mime_structure_parse(buf_span(&text), &s, NULL), 0);
+	for (int i = 0; i < 39999; i += 61) {
+		char needle[32];
+
+		(void)snprintf(
+		    needle, sizeof(needle), "%07d\r\n%07d", i, i + 1);
+		assert_int_equal(message_has(buf_span(&text), &s, false,
+				     span_str(needle), &found, NULL),
+		    0);
+		assert_true(found);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_sections),
+		cmocka_unit_test(test_bodystructure),
+		cmocka_unit_test(test_envelope),
+		cmocka_unit_test(test_search_grammar),
+		cmocka_unit_test(test_search_text),
+		cmocka_unit_test(test_search_across_pieces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
