@@ -148,7 +148,7 @@ static void
 auth_decide(struct smtp_session *s, int called, struct span challenge,
     const struct err *err)
 {
-	CLEANUP(buf_fini) struct buf line;
+	CLEANUP(buf_fini) struct buf line = { .max = 0 };
 
 	if (called == -1) {
 		log_error(&s->log, "login not possible now", log_err(err));

@@ -356,7 +356,7 @@ tenants_login(struct tenants *t, const struct login_origin *origin,
     struct span login, struct span password, struct login_result *result_out,
     struct err *err)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 
 	*result_out = (struct login_result){ .outcome = LOGIN_WRONG };
 	if (login.len > TENANT_LOGIN_MAX || password.len > TENANT_PASSWORD_MAX)
@@ -375,7 +375,7 @@ tenants_sasl_start(struct tenants *t, const struct login_origin *origin,
     struct span mechanism, struct span initial, struct sasl_token *token_out,
     struct buf *challenge, struct login_result *result_out, struct err *err)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 
 	*result_out = (struct login_result){ .outcome = LOGIN_BAD };
 	buf_clear(challenge);
@@ -396,7 +396,7 @@ tenants_sasl_step(struct tenants *t, const struct sasl_token *token,
     struct span response, struct buf *challenge,
     struct login_result *result_out, struct err *err)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 
 	*result_out = (struct login_result){ .outcome = LOGIN_BAD };
 	buf_clear(challenge);
@@ -415,7 +415,7 @@ tenants_sasl_step(struct tenants *t, const struct sasl_token *token,
 void
 tenants_sasl_cancel(struct tenants *t, const struct sasl_token *token)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 	int fd;
 
 	call_init(t, &c, TENANTS_SASL_CANCEL);
@@ -516,7 +516,7 @@ tenants_resolve(struct tenants *t, struct span address,
 		return err_set(err, ERR_SYNTAX, "address over %d octets",
 		    TENANT_ADDRESS_MAX);
 	do {
-		CLEANUP(call_fini) struct call c;
+		CLEANUP(call_fini) struct call c = { .serial = 0 };
 
 		before = r.count;
 		call_init(t, &c, TENANTS_RESOLVE);
@@ -572,7 +572,7 @@ enum lookup
 tenants_may_send_as(struct tenants *t, const char *account_id,
     struct span address, struct err *err)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 
 	if (address.len > TENANT_ADDRESS_MAX)
 		return LOOKUP_NONE;
@@ -586,7 +586,7 @@ enum lookup
 tenants_account(struct tenants *t, const char *id,
     struct account_info *account_out, struct err *err)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 	struct span value;
 	enum lookup outcome;
 
@@ -605,7 +605,7 @@ static enum lookup
 tenant_by(struct tenants *t, enum tenants_type type, struct span name,
     struct tenant_info *tenant_out, struct err *err)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 	struct span value;
 	enum lookup outcome;
 
@@ -639,7 +639,7 @@ enum lookup
 tenants_domain(struct tenants *t, struct span domain,
     struct domain_info *domain_out, struct err *err)
 {
-	CLEANUP(call_fini) struct call c;
+	CLEANUP(call_fini) struct call c = { .serial = 0 };
 	struct span value;
 	enum lookup outcome;
 
@@ -709,7 +709,7 @@ list_run(struct tenants *t, enum tenants_type type, const char *name,
 	size_t before;
 
 	do {
-		CLEANUP(call_fini) struct call c;
+		CLEANUP(call_fini) struct call c = { .serial = 0 };
 
 		before = l->count;
 		call_init(t, &c, type);

@@ -205,7 +205,7 @@ find_login(struct directory *d, struct span login, struct entry **e_out,
     struct err *err)
 {
 	CLEANUP(entry_unref) struct entry *domain = NULL;
-	CLEANUP(buf_fini) struct buf other;
+	CLEANUP(buf_fini) struct buf other = { .max = 0 };
 	ptrdiff_t at = span_rindex(login, '@');
 	enum lookup found = directory_find(d, KEY_LOGIN, login, e_out, err);
 

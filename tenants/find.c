@@ -416,7 +416,7 @@ directory_changed(struct directory *d, struct entry *entry)
 void
 directory_removed(struct directory *d, struct span uuid)
 {
-	CLEANUP(buf_fini) struct buf key;
+	CLEANUP(buf_fini) struct buf key = { .max = 0 };
 	struct err err = ERR_INIT;
 
 	cache_remove(d->cache, uuid);

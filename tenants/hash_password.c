@@ -74,7 +74,7 @@ main(int argc, char **argv)
 	struct err err = ERR_INIT;
 	char line[1026];
 	bool ldif = argc == 2 && strcmp(argv[1], "--ldif") == 0;
-	CLEANUP(buf_fini) struct buf stored;
+	CLEANUP(buf_fini) struct buf stored = { .max = 0 };
 	int rc;
 
 	if (argc > 2 || (argc == 2 && !ldif)) {
