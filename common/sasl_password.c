@@ -50,7 +50,7 @@ login_step(struct sasl_exchange *x, struct span message, struct buf *challenge,
 			return SASL_CONTINUE;
 		}
 		x->state++;
-		/* FALLTHROUGH */
+		__attribute__((fallthrough));
 	case 1:
 		if (!sasl_set_authcid(x, message))
 			return SASL_BAD;

@@ -325,7 +325,7 @@ scram_step(struct sasl_exchange *x, struct span message, struct buf *challenge,
 			x->state = STATE_FIRST;
 			return SASL_CONTINUE;
 		}
-		/* FALLTHROUGH */
+		__attribute__((fallthrough));
 	case STATE_FIRST:
 		x->state = STATE_FINAL;
 		return scram_first(x, message, challenge, err);

@@ -19,8 +19,7 @@
 #include "common/span.h"
 
 #define MESSAGE_LETTER_BIT(c)                                                  \
-	((c) >= 'a' ? (uint64_t)1 << ((c) - 'a' + 26)                          \
-		    : (uint64_t)1 << ((c) - 'A'))
+	((uint64_t)1 << ((c) >= 'a' ? (c) - 'a' + 26 : (c) - 'A'))
 
 #define MESSAGE_DRAFT MESSAGE_LETTER_BIT('D')
 #define MESSAGE_FLAGGED MESSAGE_LETTER_BIT('F')

@@ -120,7 +120,7 @@ static unsigned
 delay_of(unsigned failures)
 {
 	unsigned doublings = failures > 6 ? 5 : failures - 1;
-	unsigned delay_ms = PENALTY_FIRST_MS << doublings;
+	unsigned delay_ms = (unsigned)PENALTY_FIRST_MS << doublings;
 
 	return delay_ms > PENALTY_MAX_MS ? PENALTY_MAX_MS : delay_ms;
 }

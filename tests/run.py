@@ -10,6 +10,7 @@ Logs of all steps are kept in build/log.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -17,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 
@@ -68,27 +70,29 @@ def run(argv, log, timeout, cwd=TOP, env=None, show=False):
             stdout=subprocess.PIPE if show else out,
             stderr=subprocess.STDOUT, start_new_session=True,
             env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
-        signal.signal(signal.SIGALRM, _alarm)
-        signal.alarm(timeout)
+        late = threading.Event()
+        timer = threading.Timer(timeout, _kill, (process, late))
+        timer.start()
         try:
             if show:
                 for line in process.stdout:
                     out.write(line)
                     sys.stdout.buffer.write(line)
                     sys.stdout.buffer.flush()
-            return process.wait()
-        except TimeoutError:
-            raise Failed("%s: not done after %d s" % (argv[0], timeout)
-                         ) from None
+            status = process.wait()
         finally:
-            signal.alarm(0)
+            timer.cancel()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        if late.is_set():
+            raise Failed("%s: not done after %d s" % (argv[0], timeout))
+        return status
 
 
-def _alarm(_number, _frame):
-    raise TimeoutError
+def _kill(process, late):
+    late.set()
+    os.killpg(process.pid, signal.SIGKILL)
 
 
 def must(argv, log, timeout, **kwargs):
@@ -253,29 +257,37 @@ def step_fuzz():
     tree = build("fuzz", ["--enable-fuzz",
                           "--enable-sanitizers=address,undefined"],
                  {"CC": "clang"}, ("fuzz-programs",))
+    programs = [p for p in sorted((tree / "tests/fuzz").glob("fuzz_*"))
+                if not p.suffix and os.access(p, os.X_OK)]
     total = Count()
-    for program in sorted((tree / "tests/fuzz").glob("fuzz_*")):
-        if program.suffix or not os.access(program, os.X_OK):
-            continue
-        corpus = TOP / "tests/fuzz/corpus" / program.name
-        work = tree / "corpus" / program.name
-        work.mkdir(parents=True, exist_ok=True)
-        argv = [program, "-max_total_time=%d" % FUZZ_SECONDS,
-                "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=0",
-                work]
-        if corpus.is_dir():
-            argv.append(corpus)
-        log = "fuzz-" + program.name
-        (LOGS / log).unlink(missing_ok=True)
-        status = run(argv, log, FUZZ_SECONDS + 60, cwd=tree)
-        if status != 0:
-            print("%s: exit status %d\n%s" % (
-                program.name, status, tail(LOGS / log)))
-        total.add(Count(passed=status == 0, failed=status != 0))
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        for count in pool.map(lambda p: fuzz(tree, p), programs):
+            total.add(count)
     if total.passed + total.failed == 0:
         print("fuzz: no target was built")
         total.skipped = 1
     return total
+
+
+def fuzz(tree, program):
+    """Runs one target on its corpus and a little further."""
+    corpus = TOP / "tests/fuzz/corpus" / program.name
+    work = tree / "corpus" / program.name
+    work.mkdir(parents=True, exist_ok=True)
+    argv = [program, "-max_total_time=%d" % FUZZ_SECONDS, "-timeout=10",
+            "-rss_limit_mb=1024", work]
+    if corpus.is_dir():
+        argv.append(corpus)
+    log = "fuzz-" + program.name
+    (LOGS / log).unlink(missing_ok=True)
+    try:
+        status = run(argv, log, FUZZ_SECONDS + 60, cwd=tree)
+    except Failed as e:
+        status = str(e)
+    if status != 0:
+        print("%s: exit status %s\n%s" % (
+            program.name, status, tail(LOGS / log)))
+    return Count(int(status == 0), int(status != 0))
 
 
 # ---- lint and packaging --------------------------------------------------------
@@ -288,7 +300,7 @@ def step_lint():
         status = run([PYTHON, script], log, 120)
         if status != 0:
             print(tail(LOGS / log))
-        total.add(Count(passed=status == 0, failed=status != 0))
+        total.add(Count(int(status == 0), int(status != 0)))
     # clang-format's taste differs between releases, so it only reports.
     if shutil.which("clang-format"):
         files = [*TOP.glob("*/*.[ch]"), *TOP.glob("tests/*/*.[ch]")]

@@ -66,6 +66,17 @@ def test_corpus_is_large(corpus):
     assert any(len(octets) > 20 << 20 for _, octets in corpus)
 
 
+def test_corpus_can_be_sent():
+    """RFC 5321 4.5.3.1.6: what the corpus asks of a server is allowed."""
+    names = set()
+    for name, octets in generate.messages():
+        assert name not in names
+        names.add(name)
+        assert octets.endswith(b"\r\n"), name
+        assert not re.search(rb"\r(?!\n)|(?<!\r)\n", octets), name
+        assert max(map(len, octets.split(b"\r\n"))) <= 998, name
+
+
 def test_pop3(platform, corpus):
     """RFC 1939: RETR gives each message back; LIST tells its octets."""
     pop = platform.pop(LOGIN, timeout=120)

@@ -46,10 +46,33 @@ DEMO_PORTS = dict(zip(SERVICES, (2525, 2587, 2465, 2110, 2995, 2143, 2993,
 TLS_SERVICES = ("submissions", "pop3s", "imaps")
 
 # Numeric ids of the processes when hikyakud is root.  Debian gives ids from
-# 60000 to 64999 to nobody but packages that ask (Debian Policy 9.2.2).
+# 60000 to 64999 to nobody but packages that ask (Debian Policy 9.2.2); those
+# of tenants lie within hikyaku.conf's tenant-uids.
 UIDS = {"smtpd": 62101, "deliveryd": 62102, "tenantd": 62103,
-        "pop3d": 62104, "imapd": 62105}
-TENANT_UIDS = {"aozora": 62201, "midori": 62202}
+        "pop3d": 62104, "imapd": 62105, "metricsd": 62106}
+TENANT_UIDS = {"aozora": 200001, "midori": 200002}
+
+
+_CONF = """\
+# Made by Hikyaku's demo.  hikyaku.conf(5) tells what each key means.
+hostname = "mail.aozora.example"
+store-directory = "{root}/store"
+state-directory = "{root}/state"
+run-directory = "{root}/run"
+log-target = file
+log-file = "{log}"
+log-level = info
+tls {{ certificate = {{ {files} }} }}
+users {{
+{users}
+}}
+metrics {{ address = {{ "127.0.0.1:{metrics}" }} }}
+tenantd {{
+	url = "ldap://127.0.0.1:{ldap}"
+	bind-dn = "cn=tenantd,ou=platform,o=hikyaku"
+	password-file = "{root}/ldap/tenantd.password"
+}}
+"""
 
 
 def free_ports(names):
@@ -139,7 +162,24 @@ class Platform:
             self.conf.write_text(text)
 
     def conf_text(self):
-        raise NotImplementedError
+        """The whole configuration, a complete example of a small node."""
+        files = [self.certificates / ("%s.%s.pem" % (host, kind))
+                 for host in HOSTS for kind in ("ecdsa", "rsa")]
+        text = _CONF.format(
+            root=self.root, daemons=self.prefix / "libexec" / "hikyaku",
+            log=self.log_path, ldap=self.ports["ldap"],
+            metrics=self.ports["metrics"], users="\n".join(
+                '\t%s = "%d"' % item for item in UIDS.items()),
+            files=", ".join('"%s"' % f for f in files))
+        for name in SERVICES:
+            if name in ("ldap", "metrics"):
+                continue
+            addresses = ["127.0.0.1:%d" % self.ports[name]]
+            if name == "lmtp":
+                addresses.append("%s/run/lmtp.sock" % self.root)
+            text += "listen %s { address = { %s } }\n" % (
+                name, ", ".join('"%s"' % a for a in addresses))
+        return text + self.settings
 
     # ---- running it ----------------------------------------------------------
 
@@ -164,11 +204,41 @@ class Platform:
         return self
 
     def stop(self):
-        self.hikyaku("stop", check=False)
-        self.slapd("stop")
+        if (self.prefix / "bin" / "hikyaku").exists():
+            self.hikyaku("stop", check=False)
+        if (self.root / "ldap" / "listen").exists():
+            self.slapd("stop", check=False)
 
-    def slapd(self, action):
-        raise NotImplementedError
+    def slapd(self, action, check=True):
+        """init, start, stop or status of the platform's own slapd."""
+        script = self.prefix / "libexec" / "hikyaku" / "hikyaku-slapd"
+        argv = [script, action]
+        if action == "init":
+            # Without root, the numbers are only names.
+            uids = TENANT_UIDS if self.as_root else {
+                "aozora": os.geteuid(), "midori": os.geteuid() + 1}
+            argv += ["-d", "-l", "127.0.0.1:%d" % self.ports["ldap"]]
+            for item in uids.items():
+                argv += ["-u", "%s=%d" % item]
+            if self.as_root:
+                argv += ["-t", UIDS["tenantd"]]
+        got = subprocess.run([str(a) for a in [*argv, self.root / "ldap"]],
+                             capture_output=True, text=True, check=False)
+        if check and got.returncode != 0:
+            raise RuntimeError("hikyaku-slapd %s: exit status %d\n%s%s" % (
+                action, got.returncode, got.stdout, got.stderr))
+        return got
+
+    def ldap(self, tool, ldif="", *args):
+        """ldapadd or ldapmodify with LDIF, as the platform's operator."""
+        got = subprocess.run(
+            [tool, "-x", "-H", "ldap://127.0.0.1:%d" % self.ports["ldap"],
+             "-D", "cn=operator,ou=platform,o=hikyaku",
+             "-y", str(self.root / "ldap" / "operator.password"), *args],
+            input=ldif, capture_output=True, text=True, check=False)
+        if got.returncode != 0:
+            raise RuntimeError("%s: %s%s" % (tool, got.stdout, got.stderr))
+        return got.stdout
 
     def _must(self, argv, **kwargs):
         got = subprocess.run([str(a) for a in argv], capture_output=True,
