@@ -150,6 +150,7 @@ auth_decide(struct smtp_session *s, int called, struct span challenge,
 {
 	CLEANUP(buf_fini) struct buf line = { .max = 0 };
 
+	buf_init(&line, SMTP_AUTH_LINE_MAX);
 	if (called == -1) {
 		log_error(&s->log, "login not possible now", log_err(err));
 		s->auth_state = SMTP_AUTH_NONE;
@@ -163,7 +164,6 @@ auth_decide(struct smtp_session *s, int called, struct span challenge,
 		auth_accepted(s);
 		return;
 	case LOGIN_CONTINUE:
-		buf_init(&line, SMTP_AUTH_LINE_MAX);
 		s->auth_state = SMTP_AUTH_EXCHANGE;
 		sasl_line_encode(challenge, &line);
 		conn_write_fmt(s->conn, "334 %s\r\n", buf_str(&line));

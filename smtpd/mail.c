@@ -44,9 +44,9 @@ transaction_new(struct smtp_session *s, const struct smtp_mail *m)
 	struct smtp_transaction *t = calloc(1, sizeof(*t));
 	CLEANUP(buf_fini) struct buf path = { .max = 0 };
 
+	buf_init(&path, MAILADDR_PATH_MAX - 1);
 	if (t == NULL)
 		return NULL;
-	buf_init(&path, MAILADDR_PATH_MAX - 1);
 	mailaddr_format(m->reverse_path, &path);
 	memcpy(t->reverse_path, buf_str(&path), path.len + 1);
 	t->id = log_id_new();

@@ -183,6 +183,7 @@ smtp_rcpt(struct smtp_session *s, struct span argument)
 	struct mailaddr path;
 	struct err err = ERR_INIT;
 
+	buf_init(&address, MAILADDR_PATH_MAX - 1);
 	if (s->transaction == NULL) {
 		smtp_reply(s, 503, "5.5.1", "Send MAIL first");
 		return;
@@ -191,7 +192,6 @@ smtp_rcpt(struct smtp_session *s, struct span argument)
 		smtp_reply_err(s, &err);
 		return;
 	}
-	buf_init(&address, MAILADDR_PATH_MAX - 1);
 	if (s->transaction->recipients_len >= s->conf->recipients_max) {
 		smtp_reply(s, 452, "4.5.3", "Too many recipients");
 		return;

@@ -90,9 +90,9 @@ static void
 server_accept(struct smtp_server *server, int fd, enum smtp_listener listener)
 {
 	CLEANUP(tls_context_unref)
-	struct tls_context *tls =
-	    listener == SMTP_LISTENER_SUBMISSIONS ? smtp_server_tls(server)
-						  : NULL;
+	struct tls_context *tls = listener == SMTP_LISTENER_SUBMISSIONS
+				      ? smtp_server_tls(server)
+				      : NULL;
 	struct smtp_session *s = smtp_session_new(server, listener);
 	struct err err = ERR_INIT;
 	struct conn *c;

@@ -359,9 +359,9 @@ tenants_login(struct tenants *t, const struct login_origin *origin,
 	CLEANUP(call_fini) struct call c = { .serial = 0 };
 
 	*result_out = (struct login_result){ .outcome = LOGIN_WRONG };
+	call_init(t, &c, TENANTS_LOGIN);
 	if (login.len > TENANT_LOGIN_MAX || password.len > TENANT_PASSWORD_MAX)
 		return 0;
-	call_init(t, &c, TENANTS_LOGIN);
 	packet_put(&c.request, TAG_LOGIN, login);
 	packet_put(&c.request, TAG_PASSWORD, password);
 	put_origin(&c.request, origin);
@@ -379,9 +379,9 @@ tenants_sasl_start(struct tenants *t, const struct login_origin *origin,
 
 	*result_out = (struct login_result){ .outcome = LOGIN_BAD };
 	buf_clear(challenge);
+	call_init(t, &c, TENANTS_SASL_START);
 	if (mechanism.len > 20 || initial.len > TENANT_SASL_MAX)
 		return 0;
-	call_init(t, &c, TENANTS_SASL_START);
 	packet_put(&c.request, TAG_MECHANISM, mechanism);
 	if (initial.p != NULL)
 		packet_put(&c.request, TAG_RESPONSE, initial);
@@ -400,9 +400,9 @@ tenants_sasl_step(struct tenants *t, const struct sasl_token *token,
 
 	*result_out = (struct login_result){ .outcome = LOGIN_BAD };
 	buf_clear(challenge);
+	call_init(t, &c, TENANTS_SASL_STEP);
 	if (response.len > TENANT_SASL_MAX)
 		return 0;
-	call_init(t, &c, TENANTS_SASL_STEP);
 	c.once = true;
 	packet_put(&c.request, TAG_TOKEN,
 	    span_of((const char *)token->octets, sizeof(token->octets)));
@@ -574,9 +574,9 @@ tenants_may_send_as(struct tenants *t, const char *account_id,
 {
 	CLEANUP(call_fini) struct call c = { .serial = 0 };
 
+	call_init(t, &c, TENANTS_MAY_SEND_AS);
 	if (address.len > TENANT_ADDRESS_MAX)
 		return LOOKUP_NONE;
-	call_init(t, &c, TENANTS_MAY_SEND_AS);
 	packet_put_str(&c.request, TAG_ID, account_id);
 	packet_put(&c.request, TAG_ADDRESS, address);
 	return lookup_run(t, &c, 0, NULL, err);
@@ -609,9 +609,9 @@ tenant_by(struct tenants *t, enum tenants_type type, struct span name,
 	struct span value;
 	enum lookup outcome;
 
+	call_init(t, &c, type);
 	if (name.len > TENANT_DOMAIN_MAX)
 		return LOOKUP_NONE;
-	call_init(t, &c, type);
 	packet_put(&c.request, TAG_NAME, name);
 	outcome = lookup_run(t, &c, TAG_TENANT_INFO, &value, err);
 	if (outcome == LOOKUP_FOUND && !tenants_get_tenant(value, tenant_out)) {
@@ -643,9 +643,9 @@ tenants_domain(struct tenants *t, struct span domain,
 	struct span value;
 	enum lookup outcome;
 
+	call_init(t, &c, TENANTS_DOMAIN);
 	if (domain.len > TENANT_DOMAIN_MAX)
 		return LOOKUP_NONE;
-	call_init(t, &c, TENANTS_DOMAIN);
 	packet_put(&c.request, TAG_NAME, domain);
 	outcome = lookup_run(t, &c, TAG_DOMAIN_INFO, &value, err);
 	if (outcome == LOOKUP_FOUND && !tenants_get_domain(value, domain_out)) {

@@ -207,8 +207,10 @@ find_login(struct directory *d, struct span login, struct entry **e_out,
 	CLEANUP(entry_unref) struct entry *domain = NULL;
 	CLEANUP(buf_fini) struct buf other = { .max = 0 };
 	ptrdiff_t at = span_rindex(login, '@');
-	enum lookup found = directory_find(d, KEY_LOGIN, login, e_out, err);
+	enum lookup found;
 
+	buf_init(&other, TENANT_LOGIN_MAX);
+	found = directory_find(d, KEY_LOGIN, login, e_out, err);
 	if (found != LOOKUP_NONE || at <= 0)
 		return found;
 	/* An alias of the account is a login name too. */
@@ -226,7 +228,6 @@ find_login(struct directory *d, struct span login, struct entry **e_out,
 	if (found != LOOKUP_FOUND ||
 	    entry_get(domain, ATTR_ALIAS_DOMAIN).len == 0)
 		return found == LOOKUP_FAILED ? found : LOOKUP_NONE;
-	buf_init(&other, TENANT_LOGIN_MAX);
 	buf_append(&other, span_first(login, (size_t)at + 1));
 	buf_append(&other, entry_get(domain, ATTR_ALIAS_DOMAIN));
 	if (buf_check(&other, NULL) == -1)

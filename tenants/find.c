@@ -103,10 +103,10 @@ db_keep(struct directory *d, struct span cache_key, struct entry *entry)
 	struct span uuid;
 	bool found;
 
-	if (d->db == NULL)
-		return;
 	buf_init(&key, VALUE_MAX + 8);
 	buf_init(&old, VALUE_MAX);
+	if (d->db == NULL)
+		return;
 	db_key(&key, 'K', cache_key);
 	if (db_get(d->db, buf_span(&key), &old, &found, &err) == -1)
 		return;
@@ -130,11 +130,11 @@ db_find(struct directory *d, const struct key_spec *spec, struct span cache_key,
 	struct entry *e = NULL;
 	bool found;
 
-	if (d->db == NULL)
-		return NULL;
 	buf_init(&key, VALUE_MAX + 8);
 	buf_init(&uuid, VALUE_MAX);
 	buf_init(&fields, ENTRY_OCTETS_MAX);
+	if (d->db == NULL)
+		return NULL;
 	db_key(&key, 'K', cache_key);
 	if (db_get(d->db, buf_span(&key), &uuid, &found, NULL) == -1 || !found)
 		return NULL;
@@ -420,9 +420,9 @@ directory_removed(struct directory *d, struct span uuid)
 	struct err err = ERR_INIT;
 
 	cache_remove(d->cache, uuid);
+	buf_init(&key, VALUE_MAX + 8);
 	if (d->db == NULL)
 		return;
-	buf_init(&key, VALUE_MAX + 8);
 	db_key(&key, 'E', uuid);
 	if (db_delete(d->db, buf_span(&key), &err) == -1)
 		db_trouble(&err);

@@ -77,6 +77,7 @@ main(int argc, char **argv)
 	CLEANUP(buf_fini) struct buf stored = { .max = 0 };
 	int rc;
 
+	buf_init(&stored, VALUE_MAX);
 	if (argc > 2 || (argc == 2 && !ldif)) {
 		(void)fprintf(stderr, "usage: hash-password [--ldif] <file\n");
 		return 2;
@@ -88,7 +89,6 @@ main(int argc, char **argv)
 		(void)fprintf(stderr, "hash-password: no password\n");
 		return 1;
 	}
-	buf_init(&stored, VALUE_MAX);
 	rc = password_hash(span_str(line), &stored, &err);
 	if (rc == 0 && ldif)
 		rc = print_ldif(buf_span(&stored), span_str(line), &err);

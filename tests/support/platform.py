@@ -68,7 +68,7 @@ users {{
 }}
 metrics {{ address = {{ "127.0.0.1:{metrics}" }} }}
 tenantd {{
-	url = "ldap://127.0.0.1:{ldap}"
+	uri = "ldap://127.0.0.1:{ldap}"
 	bind-dn = "cn=tenantd,ou=platform,o=hikyaku"
 	password-file = "{root}/ldap/tenantd.password"
 }}
