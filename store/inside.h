@@ -123,7 +123,10 @@ struct mailbox {
 	struct view *view;     /* NULL while it rests */
 	struct packed *packed; /* while it rests */
 	bool resting;
-	uint32_t *recent; /* ascending */
+	/* UIDs this session has moved out of new/; ascending, apart. */
+	struct uid_range {
+		uint32_t first, last;
+	} * recent;
 	size_t recent_count, recent_room;
 
 	/* watch.mutex: */

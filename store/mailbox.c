@@ -82,12 +82,12 @@ mailbox_recent(const struct mailbox *m, const struct message *message)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (m->recent[middle] < message->uid)
+		if (m->recent[middle].last < message->uid)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < m->recent_count && m->recent[low] == message->uid;
+	return low < m->recent_count && m->recent[low].first <= message->uid;
 }
 
 /* ---- refresh, rest

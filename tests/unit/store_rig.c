@@ -149,7 +149,7 @@ store_rig_deliver(const struct store_rig *rig, const char *mailbox,
 {
 	CLEANUP(draft_free) struct draft *d = NULL;
 	struct draft_options none = { 0 };
-	struct draft_result result;
+	struct draft_result result = { 0 };
 	struct err err = ERR_INIT;
 
 	if (draft_new(rig->account, span_str(mailbox), &d, &err) == -1 ||

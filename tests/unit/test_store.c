@@ -676,10 +676,12 @@ test_ids_that_are_none(void **state)
 {
 	struct store_rig *rig = *state;
 	struct account *a;
-	static const char *const bad[] = { "", ".", "..", "a/b", "a.b", "a b",
-		"0123456789012345678901234567890123456789012345678901234567890"
-		"1234" };
+	char too_long[66];
+	const char *const bad[] = { "", ".", "..", "a/b", "a.b", "a b",
+		too_long };
 
+	memset(too_long, '0', sizeof(too_long) - 1);
+	too_long[sizeof(too_long) - 1] = '\0';
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(
 		    account_open(rig->store, SPAN("aozora"), span_str(bad[i]),
