@@ -148,7 +148,7 @@ static void
 auth_decide(struct smtp_session *s, int called, struct span challenge,
     const struct err *err)
 {
-	CLEANUP(buf_fini) struct buf line = { .max = 0 };
+	CLEANUP(buf_fini) struct buf line;
 
 	buf_init(&line, SMTP_AUTH_LINE_MAX);
 	if (called == -1) {

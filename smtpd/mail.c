@@ -42,7 +42,7 @@ static struct smtp_transaction *
 transaction_new(struct smtp_session *s, const struct smtp_mail *m)
 {
 	struct smtp_transaction *t = calloc(1, sizeof(*t));
-	CLEANUP(buf_fini) struct buf path = { .max = 0 };
+	CLEANUP(buf_fini) struct buf path;
 
 	buf_init(&path, MAILADDR_PATH_MAX - 1);
 	if (t == NULL)

@@ -179,7 +179,7 @@ postmaster_address(struct smtp_session *s, struct buf *address, struct err *err)
 void
 smtp_rcpt(struct smtp_session *s, struct span argument)
 {
-	CLEANUP(buf_fini) struct buf address = { .max = 0 };
+	CLEANUP(buf_fini) struct buf address;
 	struct mailaddr path;
 	struct err err = ERR_INIT;
 

@@ -123,6 +123,8 @@ class Platform:
 
     def create(self):
         """Makes whatever is not there yet."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o755)
         if self.as_root:
             blocked = reachable(self.root / "x")
             if blocked:
