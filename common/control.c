@@ -58,7 +58,7 @@ control_field(
 	}
 }
 
-static int
+int
 control_parse(struct control_packet *p, struct span octets, struct err *err)
 {
 	struct span fields, value;

@@ -84,6 +84,9 @@ struct control_packet {
  */
 int control_recv(int fd, struct buf *room, struct control_packet *p,
     int timeout_ms, struct err *err);
+/* The octets of one, whose descriptors are in p->fds already. */
+int control_parse(
+    struct control_packet *p, struct span octets, struct err *err);
 void control_packet_init(struct control_packet *p);
 void control_packet_fini(struct control_packet *p);
 CLEANUP_DEFINE_VALUE(struct control_packet, control_packet_fini)

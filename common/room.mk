@@ -135,3 +135,8 @@ unit_tests += tests/unit/test_session_host
 tests_unit_test_session_host_SOURCES = tests/unit/test_session_host.c
 tests_unit_test_session_host_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
 	$(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_control
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c
+tests_fuzz_fuzz_control_LDADD = common/libcommon.a
+tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -123,10 +123,17 @@ master_conf_wants(const struct master_conf *conf, const struct service *service)
 static int
 read_certificate(struct master_conf *conf, const char *path, struct err *err)
 {
+	size_t before = conf->pem.len;
 	struct stat st;
 
 	if (file_read(path, &conf->pem, err) == -1)
 		return err_prefix(err, "%s: tls: certificate", conf->file);
+	if (span_find(span_from(buf_span(&conf->pem), before),
+		SPAN("-----BEGIN ")) == -1)
+		return err_set(err, ERR_SYNTAX,
+		    "%s: tls: certificate: %s: no PEM in it; expected a "
+		    "certificate and its private key",
+		    conf->file, path);
 	/* A file may end without one, and the next begins a block. */
 	buf_append(&conf->pem, SPAN("\n"));
 	if (stat(path, &st) == 0 && (st.st_mode & 0004) != 0)
@@ -135,24 +142,53 @@ read_certificate(struct master_conf *conf, const char *path, struct err *err)
 	return buf_check(&conf->pem, err);
 }
 
+static int
+try_certificates(
+    const struct master_conf *conf, struct span pem, struct err *err)
+{
+	CLEANUP(tls_context_unref) struct tls_context *tls = NULL;
+	struct tls_options options = { .service = "check",
+		.pem = pem,
+		.minimum = daemon_tls_version(&conf->tls) };
+
+	return tls_context_new(&options, &tls, err);
+}
+
+/* Which of the files is it that cannot be used alone? */
+static int
+blame_certificate(const struct master_conf *conf, struct err *err)
+{
+	for (size_t i = 0; i < conf->tls.certificate.len; i++) {
+		const char *path = conf->tls.certificate.items[i];
+		CLEANUP(buf_fini) struct buf pem = { .max = PEM_MAX };
+		struct err why = ERR_INIT;
+		int result = file_read(path, &pem, &why);
+
+		if (result == 0)
+			result = try_certificates(conf, buf_span(&pem), &why);
+		if (pem.data != NULL)
+			explicit_bzero(pem.data, pem.cap);
+		if (result == -1) {
+			*err = why;
+			return err_prefix(
+			    err, "%s: tls: certificate: %s", conf->file, path);
+		}
+	}
+	return err_prefix(err, "%s: tls: certificate", conf->file);
+}
+
 /* Reads the files and tries them, so that a bad one never reaches a daemon. */
 static int
 read_certificates(struct master_conf *conf, struct err *err)
 {
-	CLEANUP(tls_context_unref) struct tls_context *tls = NULL;
-	struct tls_options options = { .service = "check",
-		.minimum = daemon_tls_version(&conf->tls) };
-
 	for (size_t i = 0; i < conf->tls.certificate.len; i++)
 		if (read_certificate(
 			conf, conf->tls.certificate.items[i], err) == -1)
 			return -1;
-	if (conf->pem.len == 0)
+	if (conf->pem.len == 0 ||
+	    try_certificates(conf, buf_span(&conf->pem), err) == 0)
 		return 0;
-	options.pem = buf_span(&conf->pem);
-	if (tls_context_new(&options, &tls, err) == -1)
-		return err_prefix(err, "%s: tls: certificate", conf->file);
-	return 0;
+	return blame_certificate(conf, err);
 }
 
 static int

@@ -509,12 +509,14 @@ unit_control(struct master *m, struct unit *u)
 	unit_hang_up(u);
 	if (err.kind == ERR_CLOSED && u->state == UNIT_DRAINING)
 		return;
-	log_warning(&log_process, "control connection lost",
-	    log_str("daemon", u->name), log_err(&err));
-	if (err.kind != ERR_CLOSED)
+	if (err.kind != ERR_CLOSED) {
+		log_error(&log_process, "daemon breaks the control protocol",
+		    log_str("daemon", u->name), log_err(&err));
 		(void)kill(u->pid, SIGKILL);
-	else
+	} else {
+		/* Its death is about to be told, if it is one. */
 		u->due_ms = master_now_ms() + 1000;
+	}
 }
 
 /* ---- time

@@ -569,6 +569,46 @@ def test_bad_users_are_named(users, words):
         m.destroy()
 
 
+# ---- certificates ------------------------------------------------------------------
+
+def make_certificate(path, name):
+    key, cert = path.with_suffix(".key"), path.with_suffix(".crt")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout",
+         str(key), "-out", str(cert), "-subj", "/CN=" + name, "-addext",
+         "subjectAltName=DNS:" + name], check=True, capture_output=True)
+    path.write_text(cert.read_text() + key.read_text())
+    path.chmod(0o600)
+    if ROOT:
+        os.chown(path, OTHER, OTHER)
+    return cert.read_text(), key.read_text()
+
+
+def test_bad_certificates_are_named(master):
+    good, bad = master.root / "good.pem", master.root / "bad.pem"
+    cert, _ = make_certificate(good, "mail.example")
+    _, other_key = make_certificate(bad, "other.example")
+    master.settings = 'tls { certificate = { "%s", "%s" } }' % (good, bad)
+    master.write()
+    assert master.hikyaku("check").returncode == 0
+    for text in ("nothing of the kind\n", cert + other_key, cert,
+                 "-----BEGIN CERTIFICATE-----\nAAAA\n"
+                 "-----END CERTIFICATE-----\n"):
+        bad.write_text(text)
+        got = master.hikyaku("check")
+        assert got.returncode == 1, text
+        assert str(bad) in got.stderr and str(good) not in got.stderr
+    bad.unlink()
+    got = master.hikyaku("check")
+    assert got.returncode == 1 and str(bad) in got.stderr
+    master.settings = ""
+    master.listeners["imaps"] = ["spare"]
+    master.write()
+    got = master.hikyaku("check")
+    assert "listen imaps: TLS without a certificate" in got.stderr
+
+
 # ---- systemd ------------------------------------------------------------------------
 
 def test_sd_notify(master):
