@@ -9,6 +9,7 @@ enum argument_rule {
 	ARGUMENT_ONE
 };
 
+/* An empty password is a wrong one: PASS fails as a login, not as a line. */
 static const struct {
 	struct span keyword;
 	enum pop3_verb verb;
@@ -20,7 +21,7 @@ static const struct {
 	{ { "DELE", 4 }, POP3_DELE, ARGUMENT_ONE },
 	{ { "LIST", 4 }, POP3_LIST, ARGUMENT_MAYBE },
 	{ { "NOOP", 4 }, POP3_NOOP, ARGUMENT_NONE },
-	{ { "PASS", 4 }, POP3_PASS, ARGUMENT_ONE },
+	{ { "PASS", 4 }, POP3_PASS, ARGUMENT_MAYBE },
 	{ { "QUIT", 4 }, POP3_QUIT, ARGUMENT_NONE },
 	{ { "RETR", 4 }, POP3_RETR, ARGUMENT_ONE },
 	{ { "RSET", 4 }, POP3_RSET, ARGUMENT_NONE },
