@@ -3,6 +3,9 @@
  */
 #include "imapd/command.h"
 
+/* Looks at a mailbox that others empty at the same time. */
+#define COPY_TRIES 5
+
 /* COPYUID SP nz-number SP uid-set SP uid-set */
 static void
 copyuid_write(const struct mailbox_copied *c, struct buf *out)
@@ -28,14 +31,33 @@ copy_parse(struct imap_session *s, struct span args, struct messages *m,
 	return session_messages(s, &set, m, err);
 }
 
+/* Copies what is still there of the messages; their UIDs are looked up anew. */
+static int
+copy_present(struct imap_session *s, const struct messages *m, struct span to,
+    bool move, struct mailbox_copied *copied, struct err *err)
+{
+	uint32_t *uids;
+	size_t count;
+
+	if (session_sync_own(s, NULL, err) == -1 ||
+	    session_uids(s, m, &uids, &count, err) == -1)
+		return -1;
+	if (count < m->count && !s->uid) {
+		session_code(s, "EXPUNGEISSUED");
+		return err_set(
+		    err, ERR_POLICY, "Some messages are no longer there");
+	}
+	if (count == 0)
+		return 0;
+	return mailbox_copy(s->mailbox, uids, count, to, move, copied, err);
+}
+
 static int
 copy(struct imap_session *s, struct span args, bool move,
     struct mailbox_copied *copied, struct err *err)
 {
 	struct messages m;
 	struct span to;
-	uint32_t *uids;
-	size_t count;
 
 	if (copy_parse(s, args, &m, &to, err) == -1)
 		return -1;
@@ -45,24 +67,20 @@ copy(struct imap_session *s, struct span args, bool move,
 		session_code(s, "TRYCREATE");
 		return err_set(err, ERR_POLICY, "There is no such mailbox");
 	}
-	if (session_uids(s, &m, &uids, &count, err) == -1)
-		return -1;
-	if (count < m.count && !s->uid) {
-		session_code(s, "EXPUNGEISSUED");
-		return err_set(
-		    err, ERR_POLICY, "Some messages are no longer there");
+	/* Others may remove a message between the look and the copy. */
+	for (int tries = 0; tries < COPY_TRIES; tries++) {
+		if (copy_present(s, &m, to, move, copied, err) == 0)
+			return 0;
+		if (err->kind != ERR_POLICY || s->code.len > 0 ||
+		    !mailbox_exists(s->account, to))
+			break;
 	}
-	if (count == 0)
-		return 0;
-	if (mailbox_copy(s->mailbox, uids, count, to, move, copied, err) ==
-	    -1) {
-		if (err->kind == ERR_POLICY)
-			session_mailbox_code(s, to, "TRYCREATE");
-		if (err->kind == ERR_LIMIT)
-			session_code(s, "OVERQUOTA");
-		return -1;
-	}
-	return 0;
+	if (err->kind == ERR_LIMIT)
+		session_code(s, "OVERQUOTA");
+	if (err->kind == ERR_POLICY && s->code.len == 0)
+		session_code(s, mailbox_exists(s->account, to) ? "EXPUNGEISSUED"
+							       : "TRYCREATE");
+	return -1;
 }
 
 int

@@ -125,9 +125,9 @@ void session_reply(struct imap_session *s, struct span tag, int outcome,
  */
 int session_sync(struct imap_session *s, bool expunges, struct err *err);
 /*
- * The same after the session's own change of flags: FETCH responses for the
- * messages whose uid is in own (ascending) are left out while their letters
- * are as expected says (one for each uid).
+ * Without EXPUNGE.  After the session's own change of flags, FETCH responses
+ * are left out for the messages whose uid is in own (ascending) while their
+ * letters are as it says (one for each uid).  own NULL: there was none.
  */
 struct sync_own {
 	const uint32_t *uids;
