@@ -82,6 +82,20 @@ answer_connected(struct master *m, struct unit *u, uint32_t serial,
 /* ---- session processes
  * -------------------------------------------------------------- */
 
+/* Lets the first session unit go that nobody uses; its counters go too. */
+static bool
+session_evict(struct master *m)
+{
+	for (struct unit *u = m->units; u != NULL; u = u->next) {
+		if (u->role != DAEMON_SESSION || u->state != UNIT_DOWN ||
+		    u->waiters != NULL || u->due_ms != 0 || u->unwanted)
+			continue;
+		u->unwanted = true; /* freed when no event can be about it */
+		return true;
+	}
+	return false;
+}
+
 static struct unit *
 session_unit(struct master *m, const struct service *service,
     const char *tenant, unsigned shard)
@@ -89,11 +103,13 @@ session_unit(struct master *m, const struct service *service,
 	struct unit *s = unit_find(m, service, DAEMON_SESSION, tenant, shard);
 	size_t count = 0;
 
-	if (s != NULL)
+	if (s != NULL) {
+		s->unwanted = false;
 		return s;
+	}
 	for (struct unit *u = m->units; u != NULL; u = u->next)
-		count++;
-	if (count >= UNITS_MAX)
+		count += !u->unwanted;
+	if (count >= UNITS_MAX && !session_evict(m))
 		return NULL;
 	return unit_new(m, service, DAEMON_SESSION, tenant, shard);
 }
@@ -258,10 +274,13 @@ request_tenant_known(struct master *m, const char *tenant, uid_t uid, gid_t gid,
 		s->state = UNIT_DOWN;
 		s->uid = uid;
 		s->gid = gid;
-		if (trouble != NULL)
-			unit_answer_waiters(m, s, trouble);
-		else
+		if (trouble == NULL) {
 			unit_start(m, s);
+			continue;
+		}
+		unit_answer_waiters(m, s, trouble);
+		/* Names that gates make up must not pile up here. */
+		s->unwanted = true;
 	}
 	directories_known(m, tenant, uid, gid, trouble);
 }
