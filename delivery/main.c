@@ -39,6 +39,7 @@ process_prepare(struct daemon *d, void *state, struct err *err)
 
 	if (sandbox_drop(geteuid(), getegid(), keep,
 		sizeof(keep) / sizeof(keep[0]), err) == -1 ||
+	    placer_keep_rights_here(err) == -1 ||
 	    placer_new(d, &p->placer, err) == -1 ||
 	    sandbox_paths(&store, 1, &landlock, err) == -1)
 		return -1;

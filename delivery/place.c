@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,18 +17,40 @@ struct placer {
 	uid_t low, high; /* uids that tenants may have */
 };
 
+static struct __user_cap_header_struct
+cap_head(void)
+{
+	return (struct __user_cap_header_struct){
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+}
+
 /* Whether CAP_SETUID and CAP_SETGID are there: hikyakud runs as root. */
 static bool
 may_switch(void)
 {
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
+	struct __user_cap_header_struct head = cap_head();
 	struct __user_cap_data_struct data[2] = { 0 };
 	const uint32_t both = 1U << CAP_SETUID | 1U << CAP_SETGID;
 
 	return syscall(SYS_capget, &head, data) == 0 &&
 	       (data[0].effective & both) == both;
+}
+
+int
+placer_keep_rights_here(struct err *err)
+{
+	struct __user_cap_header_struct head = cap_head();
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	if (syscall(SYS_capget, &head, data) == -1)
+		return err_sys(err, "capget");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
+		return err_sys(err, "ambient capabilities");
+	data[0].inheritable = data[1].inheritable = 0;
+	if (syscall(SYS_capset, &head, data) == -1)
+		return err_sys(err, "capset");
+	return 0;
 }
 
 int

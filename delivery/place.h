@@ -26,6 +26,12 @@ int placer_new(struct daemon *d, struct placer **placer_out, struct err *err);
 void placer_free(struct placer *p);
 CLEANUP_DEFINE_PTR(struct placer, placer_free)
 
+/*
+ * Takes what of root's rights setfsuid needs out of the sets that an execve
+ * would pass on.  For the start of the process.
+ */
+int placer_keep_rights_here(struct err *err);
+
 /* True when it acts under the tenants' uids. */
 bool placer_switches(const struct placer *p);
 

@@ -96,7 +96,7 @@ claim(int root_fd, uint32_t last, uint32_t next)
 	if (last != 0)
 		return renameat(root_fd, from, root_fd, to);
 	fd = file_open_beneath(
-	    root_fd, to, O_RDONLY | O_CREAT | O_EXCL, 0444, NULL);
+	    root_fd, to, O_RDONLY | O_CREAT | O_EXCL, 0600, NULL);
 	fd_close(fd);
 	return fd == -1 ? -1 : 0;
 }

@@ -3,7 +3,8 @@
  * The account's counter of UIDVALIDITY values, in its Maildir:
  *
  *	dovecot-uidvalidity		8 lower-case hex digits: the last one
- *	dovecot-uidvalidity.XXXXXXXX	empty, 0444; its name is the last one
+ *	dovecot-uidvalidity.XXXXXXXX	empty; its name is the last one (Dovecot
+ *					makes it 0444, which nothing looks at)
  *
  * Renaming the second to the next number takes that number, for us and for
  * Dovecot alike.
