@@ -51,3 +51,7 @@ noinst_PROGRAMS += tests/integration/dummy_daemon
 tests_integration_dummy_daemon_SOURCES = tests/integration/dummy_daemon.c
 tests_integration_dummy_daemon_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
 	$(CONFUSE_LIBS)
+
+unit_tests += tests/unit/test_master
+tests_unit_test_master_SOURCES = tests/unit/test_master.c
+tests_unit_test_master_LDADD = $(master_hikyakud_LDADD) $(unit_ldadd)
