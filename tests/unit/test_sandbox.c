@@ -111,10 +111,17 @@ try_unlink(void)
 	return outcome(unlink("/nonexistent/file"));
 }
 
+/* Whether a process is there: who holds a lock file. */
+static int
+try_probe(void)
+{
+	return outcome(kill(getppid(), 0));
+}
+
 static int
 try_kill(void)
 {
-	return outcome(kill(getppid(), 0));
+	return outcome(kill(getppid(), SIGURG)); /* ignored by default */
 }
 
 static int
@@ -159,6 +166,7 @@ static const struct attempt {
 	{ "fork", try_fork, EPERM, EPERM, EPERM },
 	{ "code", try_code, EPERM, EPERM, EPERM },
 	{ "unlink", try_unlink, EPERM, ENOENT, ENOENT },
+	{ "probe", try_probe, EPERM, 0, 0 },
 	{ "kill", try_kill, EPERM, EPERM, EPERM },
 	{ "execve", try_execve, KILLED, KILLED, KILLED },
 	{ "ptrace", try_ptrace, KILLED, KILLED, KILLED },
