@@ -53,14 +53,31 @@ log_size(const struct command_context *ctx)
 		   : 0;
 }
 
+/* Shows what hikyakud wrote on its standard error. */
 static void
-show_errors(const struct command_context *ctx, off_t from)
+show_words(int words)
+{
+	char text[4096];
+	ssize_t len;
+
+	if (lseek(words, 0, SEEK_SET) == -1)
+		return;
+	while ((len = read(words, text, sizeof(text))) > 0)
+		(void)!write(2, text, (size_t)len);
+}
+
+static void
+show_errors(const struct command_context *ctx, off_t from, int words)
 {
 	char line[4200];
 	FILE *f;
 
+	if (ctx->top.log_target == LOG_TO_STDERR) {
+		show_words(words);
+		return;
+	}
 	if (ctx->top.log_target != LOG_TO_FILE) {
-		(void)fputs("hikyaku: its log tells why\n", stderr);
+		(void)fputs("hikyaku: the system's log tells why\n", stderr);
 		return;
 	}
 	f = fopen(ctx->top.log_file, "re");
@@ -93,19 +110,6 @@ become_hikyakud(const struct command_context *ctx, int ready, int words)
 	_exit(127);
 }
 
-/* Shows what hikyakud wrote on its standard error. */
-static void
-show_words(int words)
-{
-	char text[4096];
-	ssize_t len;
-
-	if (lseek(words, 0, SEEK_SET) == -1)
-		return;
-	while ((len = read(words, text, sizeof(text))) > 0)
-		(void)!write(2, text, (size_t)len);
-}
-
 static int
 start_result(const struct command_context *ctx, int ready, int words, pid_t pid,
     off_t from)
@@ -116,7 +120,7 @@ start_result(const struct command_context *ctx, int ready, int words, pid_t pid,
 
 	if (poll(&p, 1, START_WAIT_MS) == 0) {
 		(void)fputs("hikyaku: not ready in time\n", stderr);
-		show_errors(ctx, from);
+		show_errors(ctx, from, words);
 		return 1;
 	}
 	len = read(ready, text, sizeof(text) - 1);
@@ -132,7 +136,7 @@ start_result(const struct command_context *ctx, int ready, int words, pid_t pid,
 	    "hikyaku: %s does not start; hikyakud goes on trying "
 	    "(\"hikyaku stop\" ends it):\n",
 	    strncmp(text, "failed ", 7) == 0 ? text + 7 : text);
-	show_errors(ctx, from);
+	show_errors(ctx, from, words);
 	return 1;
 }
 
