@@ -333,7 +333,7 @@ fetch_run(struct fetch *f, const struct messages *m, struct err *err)
 	f->seen = arena_array(&f->s->arena, m->count, sizeof(*f->seen), err);
 	if (f->seen == NULL)
 		return -1;
-	for (size_t i = 0; i < m->count; i++) {
+	for (size_t i = 0; i < m->count && !f->s->quit; i++) {
 		if (message_fetch(f, m->indexes[i], err) == -1)
 			return -1;
 	}

@@ -111,8 +111,12 @@ session_out_all(struct imap_session *s)
 void
 session_out(struct imap_session *s)
 {
-	if (s->out.len >= IMAP_OUT_PIECE || s->out.failed != ERR_NONE)
-		session_out_all(s);
+	if (s->out.len < IMAP_OUT_PIECE && s->out.failed == ERR_NONE)
+		return;
+	session_out_all(s);
+	/* Nobody listens any more: commands that see it stop. */
+	if (conn_flush(s->conn, NULL) == -1)
+		s->quit = true;
 }
 
 void

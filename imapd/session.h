@@ -106,7 +106,10 @@ void imap_session_free(struct imap_session *s);
 
 /* ---- output -------------------------------------------------------------- */
 
-/* Gives s->out to the conn when it is large, or in any case. */
+/*
+ * Gives s->out to the conn when it is large, or in any case.  When the client
+ * is gone session_out sets quit.
+ */
 void session_out(struct imap_session *s);
 void session_out_all(struct imap_session *s);
 /* The response code of the tagged reply, printf-like. */
