@@ -565,6 +565,19 @@ def test_session_process_dies(three):
         assert multiline(w) == uidl
 
 
+def test_gate_dies(three):
+    """kill -9 of the gate: a client in clear, whose socket went to the
+    session process, goes on; others can log in again at once."""
+    with Wire(three, "pop3") as w:
+        w.line()
+        assert scram_login(w).startswith(b"+OK")
+        assert three.kill("pop3d gate")
+        assert w.pop3(b"STAT").startswith(b"+OK 3 ")
+        with session(three, HANAKO) as other:
+            assert other.pop3(b"QUIT").startswith(b"+OK")
+        assert w.pop3(b"QUIT").startswith(b"+OK")
+
+
 def test_one_id_in_the_log(platform):
     """Gate and session process log under one id, without the password."""
     mark = platform.log_mark()
@@ -584,3 +597,30 @@ def test_counted(platform):
         assert any(re.search(r"gate", row) for row in rows), table
         assert any(re.search(r"session.*midori|midori", row)
                    for row in rows), table
+
+
+def test_reload(make_platform):
+    """A reload keeps sessions, and new settings count for those to come."""
+    platform = make_platform()
+    with session(platform) as w:
+        platform.conf.write_text(platform.conf.read_text() +
+                                 "pop3d { plaintext-login = yes }\n")
+        platform.hikyaku("reload")
+        assert w.pop3(b"STAT").startswith(b"+OK ")
+        with login(Wire(platform, "pop3"), HANAKO) as other:
+            assert other.pop3(b"STAT").startswith(b"+OK ")
+        assert w.pop3(b"QUIT").startswith(b"+OK")
+
+
+def test_idle_session_processes_end(make_platform):
+    """A session process without clients ends after a while; a client that
+    comes at that moment is served all the same."""
+    platform = make_platform("session-idle = 1s\n")
+    mark = platform.log_mark()
+    for step in range(12):
+        with session(platform) as w:
+            assert w.pop3(b"STAT").startswith(b"+OK ")
+            assert w.pop3(b"QUIT").startswith(b"+OK")
+        time.sleep(0.9 + 0.02 * step)
+    ends = platform.log_since(mark).count("session process without clients")
+    assert ends >= 1
