@@ -245,7 +245,7 @@ mailbox_status(struct account *a, struct span name,
 	v = m->view;
 	*status_out = (struct mailbox_status){
 		.messages = view_count(v),
-		.recent = view_count_letters(v, MESSAGE_IN_NEW),
+		.recent = view_count_new(v),
 		.unseen = view_count(v) - view_count_letters(v, MESSAGE_SEEN),
 		.deleted = view_count_letters(v, MESSAGE_DELETED),
 		.uidnext = view_uidnext(v),

@@ -91,8 +91,7 @@ state_changed(const struct scan_state *seen, const struct stat *st)
 static bool
 has_unmoved(struct folder *f)
 {
-	return f->current != NULL &&
-	       view_count_letters(f->current, MESSAGE_IN_NEW) > 0;
+	return f->current != NULL && view_count_new(f->current) > 0;
 }
 
 static int
@@ -208,7 +207,9 @@ match_old(struct sync *s, uint32_t index, struct scan_file *file)
 static bool
 new_missing(const struct sync *s)
 {
-	uint32_t count = s->old == NULL ? 0 : view_count(s->old);
+	uint32_t count = s->old == NULL || view_count_new(s->old) == 0
+			     ? 0
+			     : view_count(s->old);
 
 	for (uint32_t i = 0; i < count; i++)
 		if ((view_at(s->old, i)->letters & MESSAGE_IN_NEW) != 0 &&

@@ -360,15 +360,13 @@ view_count_letters(const struct view *v, uint64_t letters)
 uint64_t
 view_keywords_used(const struct view *v)
 {
-	uint64_t used = 0;
+	return v->used & MESSAGE_KEYWORDS;
+}
 
-	for (uint32_t i = 0; i < v->chunk_count; i++) {
-		const struct chunk *c = v->chunks[i].chunk;
-
-		for (uint32_t j = 0; j < c->count; j++)
-			used |= c->messages[j].letters;
-	}
-	return used & MESSAGE_KEYWORDS;
+uint32_t
+view_count_new(const struct view *v)
+{
+	return v->in_new;
 }
 
 void

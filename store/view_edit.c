@@ -44,6 +44,8 @@ builder_put_chunk(struct builder *b, struct chunk *c)
 	v->chunks[v->chunk_count].chunk = c;
 	v->chunks[v->chunk_count++].start = v->count;
 	v->count += c->count;
+	v->in_new += c->in_new;
+	v->used |= c->used;
 	return true;
 }
 
@@ -61,6 +63,20 @@ chunk_new(const struct message *messages, uint32_t count, struct names *names)
 		names->refs++;
 	memcpy(c->messages, messages, count * sizeof(struct message));
 	return c;
+}
+
+/* When the letters of all its messages stand. */
+static void
+chunk_sum(struct chunk *c)
+{
+	c->in_new = 0;
+	c->used = 0;
+	for (uint32_t i = 0; i < c->count; i++) {
+		uint64_t letters = c->messages[i].letters;
+
+		c->used |= letters;
+		c->in_new += (letters & MESSAGE_IN_NEW) != 0;
+	}
 }
 
 /* Ends the chunk being written. */
@@ -84,10 +100,12 @@ builder_close(struct builder *b)
 		memcpy(names->text, b->names.data, b->names.len);
 	c = chunk_new(b->messages, b->count, names);
 	names_unref(names);
-	if (c == NULL)
+	if (c == NULL) {
 		b->failed = true;
-	else
+	} else {
+		chunk_sum(c);
 		(void)builder_put_chunk(b, c);
+	}
 	b->count = 0;
 	buf_clear(&b->names);
 }
@@ -194,6 +212,7 @@ builder_relabel(struct builder *b, const struct chunk *old, uint32_t start,
 		}
 		m->change = b->view->facts.change;
 	}
+	chunk_sum(c);
 	(void)builder_put_chunk(b, c);
 }
 

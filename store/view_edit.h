@@ -78,7 +78,9 @@ size_t view_memory(const struct view *v);
 
 /* How many messages have any of these letters. */
 uint32_t view_count_letters(const struct view *v, uint64_t letters);
-/* All keyword letters that some message has. */
+/* How many are in new/; kept, not counted. */
+uint32_t view_count_new(const struct view *v);
+/* All keyword letters that some message has; kept likewise. */
 uint64_t view_keywords_used(const struct view *v);
 
 /* Keeps a remembered size; the only change a shared view ever sees. */

@@ -14,7 +14,9 @@ struct names {
 
 struct chunk {
 	_Atomic unsigned refs;
-	uint32_t count; /* 1..VIEW_CHUNK */
+	uint32_t count;  /* 1..VIEW_CHUNK */
+	uint32_t in_new; /* of them, so many have MESSAGE_IN_NEW */
+	uint64_t used;   /* every letter that one of them has */
 	struct names *names;
 	struct message messages[];
 };
@@ -23,6 +25,8 @@ struct view {
 	_Atomic unsigned refs;
 	struct view_facts facts;
 	uint32_t count; /* of messages */
+	uint32_t in_new;
+	uint64_t used; /* as in the chunks */
 	uint32_t chunk_count, chunk_room;
 	struct {
 		struct chunk *chunk;
