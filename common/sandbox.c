@@ -34,7 +34,9 @@ capabilities_set(
 			continue; /* a demo without root has none to keep */
 		next[at].effective |= bit;
 		next[at].permitted |= bit;
-		next[at].inheritable |= bit;
+		/* Only root is about to execute a daemon with them. */
+		if (had_all)
+			next[at].inheritable |= bit;
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
 		return err_sys(err, "clear ambient capabilities");
@@ -43,7 +45,7 @@ capabilities_set(
 	for (size_t i = 0; i < keep_len; i++) {
 		uint32_t bit = UINT32_C(1) << (keep[i] % 32);
 
-		if ((next[keep[i] / 32].permitted & bit) != 0 &&
+		if ((next[keep[i] / 32].inheritable & bit) != 0 &&
 		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, keep[i], 0,
 			0) == -1)
 			return err_sys(err, "keep capability %d", keep[i]);

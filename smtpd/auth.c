@@ -10,11 +10,12 @@
 #define PAUSE_MAX_MS 30000
 
 static bool
-plaintext_allowed(const struct smtp_session *s)
+auth_allowed(const struct smtp_session *s)
 {
 	return conn_tls(s->conn) || s->conf->plaintext_auth;
 }
 
+/* Without a setting: what needs no secret that could be read from LDAP. */
 static bool
 mechanism_configured(
     const struct smtp_session *s, const struct sasl_mechanism *m)
@@ -25,15 +26,18 @@ mechanism_configured(
 		if (sasl_mechanism_find(span_str(names->items[i])) == m)
 			return true;
 	}
-	return names->len == 0;
+	return names->len == 0 && m != sasl_mechanism_find(SPAN("CRAM-MD5"));
 }
 
-/* AUTH is for submission; passwords in clear only where nobody reads along. */
+/*
+ * AUTH is for submission, and under TLS only unless the operator says
+ * otherwise.                                            RFC 8314 section 3
+ */
 static bool
 mechanism_offered(const struct smtp_session *s, const struct sasl_mechanism *m)
 {
-	return smtp_is_submission(s) && mechanism_configured(s, m) &&
-	       (plaintext_allowed(s) || !sasl_mechanism_plaintext(m));
+	return smtp_is_submission(s) && auth_allowed(s) &&
+	       mechanism_configured(s, m);
 }
 
 void
@@ -230,8 +234,7 @@ auth_refused_now(struct smtp_session *s, const struct sasl_mechanism *m)
 		smtp_reply(s, 503, "5.5.1", "Already authenticated");
 	} else if (s->transaction != NULL) {
 		smtp_reply(s, 503, "5.5.1", "A transaction is under way");
-	} else if (m != NULL && sasl_mechanism_plaintext(m) &&
-		   !plaintext_allowed(s)) {
+	} else if (!auth_allowed(s)) {
 		smtp_reply(s, 538, "5.7.11", "Use STARTTLS first");
 	} else if (m == NULL || !mechanism_offered(s, m)) {
 		smtp_reply(s, 504, "5.5.4", "Mechanism not supported");

@@ -25,7 +25,7 @@ static const struct conf_key smtpd_keys[] = {
 	CONF_COUNT(struct smtpd_conf, connections_max, "connections-max",
 	    "5000", 1, 1000000, "connections at a time"),
 	CONF_COUNT(struct smtpd_conf, client_connections_max,
-	    "client-connections-max", "50", 0, 1000000,
+	    "client-connections-max", "100", 0, 1000000,
 	    "connections at a time of one client (IPv6: of one /64); 0: any "
 	    "number"),
 	CONF_BOOL(struct smtpd_conf, plaintext_auth, "plaintext-auth", "no",
@@ -33,7 +33,7 @@ static const struct conf_key smtpd_keys[] = {
 	CONF_STRINGS(struct smtpd_conf, mechanisms, "mechanisms",
 	    "SASL mechanisms offered, best first"),
 	CONF_COUNT(struct smtpd_conf, auth_failures_max, "auth-failures-max",
-	    "3", 1, 100, "failed AUTH after which a connection is closed"),
+	    "5", 1, 100, "failed AUTH after which a connection is closed"),
 };
 
 const struct conf_section smtpd_section = {

@@ -127,7 +127,6 @@ def subjects():
         b"",
         b"x" * 989,
         CRLF.join([b"folded"] + [b"\t line %d" % i for i in range(60)]),
-        b"nul \0 inside",
         bytes(range(1, 10)) + bytes(range(14, 32)),
         bytes(range(128, 256)),
         b'"unbalanced \\" quotes <and (brackets',
@@ -205,9 +204,8 @@ def lines(rng):
         405, bytes(rng.choice(range(128, 256)) for _ in range(998)) + CRLF)
     yield "lines-empty", plain(406, CRLF * 3000)
     yield "lines-one", plain(407, (b"a" + CRLF) * 30000)
-    yield "nul", plain(408, b"a\0b" + CRLF + b"\0" * 500 + CRLF)
     yield "all-octets", plain(409, bytes(
-        b for b in range(256) if b not in (10, 13)) + CRLF)
+        b for b in range(1, 256) if b not in (10, 13)) + CRLF)
     yield "spaces-trailing", plain(410, (b"x \t " + CRLF) * 5)
     yield "from-line", plain(411, b"From nobody Tue Nov 24" + CRLF
                              + b">From quoted" + CRLF)
@@ -273,7 +271,7 @@ def mixtures(rng, count=160):
     """Random texts, lines and structures."""
     words = [b".", b"..", b"", b" ", b"\t", TEXT[:9].encode(),
              TEXT[9:20].encode("iso2022_jp"), TEXT[20:40].encode("shift_jis"),
-             b"--b", b"--b--", b"From x", b"x" * 200, b"=\xe3", b"\xff\xfe\0"]
+             b"--b", b"--b--", b"From x", b"x" * 200, b"=\xe3", b"\xff\xfe"]
     for number in range(count):
         body = CRLF.join(
             b"".join(rng.choice(words) for _ in range(rng.randrange(4)))

@@ -72,6 +72,9 @@ tenantd {{
 	bind-dn = "cn=tenantd,ou=platform,o=hikyaku"
 	password-file = "{root}/ldap/tenantd.password"
 }}
+smtpd {{ mechanisms = {{ {mechanisms} }} }}
+pop3d {{ mechanisms = {{ {mechanisms} }} }}
+imapd {{ mechanisms = {{ {mechanisms} }} }}
 """
 
 
@@ -168,6 +171,7 @@ class Platform:
         files = [self.certificates / ("%s.%s.pem" % (host, kind))
                  for host in HOSTS for kind in ("ecdsa", "rsa")]
         text = _CONF.format(
+            mechanisms='"SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN"',
             root=self.root, daemons=self.prefix / "libexec" / "hikyaku",
             log=self.log_path, ldap=self.ports["ldap"],
             metrics=self.ports["metrics"], users="\n".join(
