@@ -93,9 +93,9 @@ struct daemon_spec {
  *	-n -c FILE	check the daemon's section: exit status 0, or 1 and
  *			one line on standard error
  *	-p -c FILE	print the settings in force
- *	-i		with them: the text is on standard input, FILE is its name
- *	-k		print the section's keys
- *	-V		print the version
+ *	-i		with them: the text is on standard input, FILE is its
+ *name -k		print the section's keys -V		print the
+ *version
  *	--role=gate|session --tenant=NAME --shard=NUMBER
  */
 int daemon_init(int argc, char **argv, const struct daemon_spec *spec,

@@ -46,10 +46,11 @@ master/hikyakud.service: master/hikyakud.service.in Makefile
 		-e 's|@bindir''@|$(bindir)|' \
 		$(srcdir)/master/hikyakud.service.in >$@.tmp && mv $@.tmp $@
 
-# For tests of hikyakud: every daemon in one small program.
-noinst_PROGRAMS += tests/integration/dummy_daemon
-tests_integration_dummy_daemon_SOURCES = tests/integration/dummy_daemon.c
-tests_integration_dummy_daemon_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+# For tests of hikyakud: every daemon in one small program.  (Not beside those
+# tests: a folder that is distributed whole must hold nothing that is built.)
+noinst_PROGRAMS += tests/dummy/dummy_daemon
+tests_dummy_dummy_daemon_SOURCES = tests/dummy/dummy_daemon.c
+tests_dummy_dummy_daemon_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
 	$(CONFUSE_LIBS)
 
 unit_tests += tests/unit/test_master

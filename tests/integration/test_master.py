@@ -79,7 +79,7 @@ class Master:
         for program in ("hikyakud", "metricsd"):
             shutil.copy(BUILD / "master" / program, libexec)
         for name in DAEMONS:
-            shutil.copy(BUILD / "tests/integration/dummy_daemon",
+            shutil.copy(BUILD / "tests/dummy/dummy_daemon",
                         libexec / name)
 
     def write(self):
