@@ -13,8 +13,9 @@
 #include "common/span.h"
 #include "store/disk.h"
 
-/* A lock without content: its maker died between creating and writing it. */
-#define DOTLOCK_EMPTY_S 10
+/* A lock without content: its maker died between creating and writing it, or
+ * the disk is full; who holds one touches it every 10 seconds. */
+#define DOTLOCK_EMPTY_S 30
 
 #define DOTLOCK_GONE_S 1 /* whole seconds: one to two */
 
@@ -101,6 +102,10 @@ dotlock_override(int dirfd, const char *name, const struct stat *seen)
 	(void)unlinkat(dirfd, aside, 0);
 }
 
+/*
+ * On a full disk the file often still comes, though its content does not: an
+ * empty lock serves, so that people can read, and delete to make room.
+ */
 static int
 dotlock_create(
     int dirfd, const char *hostname, struct dotlock *lock, struct err *err)
@@ -116,7 +121,8 @@ dotlock_create(
 		return disk_err(err, "create %s", lock->name);
 	len = snprintf(text, sizeof(text), "%d:%s", (int)getpid(), hostname);
 	if (len < 0 || (size_t)len >= sizeof(text) || fstat(fd, &st) == -1 ||
-	    write(fd, text, (size_t)len) != len) {
+	    (write(fd, text, (size_t)len) != len && errno != ENOSPC &&
+		errno != EDQUOT)) {
 		(void)disk_err(err, "write %s", lock->name);
 		(void)unlinkat(dirfd, lock->name, 0);
 		return -1;

@@ -35,6 +35,7 @@ struct sync {
 	struct keywords *keywords;
 	bool whole;
 	bool rewrite;
+	bool short_of_room; /* new mail is left for later */
 	struct view_edit *edits;
 	size_t edit_count;
 	struct view_add *adds;
@@ -590,9 +591,41 @@ nothing_changed(const struct sync *s)
 }
 
 static int
-sync_run(struct sync *s, bool move, struct buf *waited, struct err *err)
+sync_publish(struct sync *s, bool write, struct err *err)
 {
 	struct view *v;
+
+	if (view_derive(s->old, &s->facts, s->edits, s->edit_count, s->adds,
+		s->add_count, &v, err) == -1)
+		return -1;
+	if (write && sync_write(s, v, err) == -1) {
+		view_unref(v);
+		return -1;
+	}
+	s->f->change = s->facts.change;
+	folder_publish(s->f, v);
+	return 0;
+}
+
+/*
+ * The disk is full: mail that has no UID yet cannot get one that lasts, but
+ * what has one can be read, and deleted to make room.
+ */
+static int
+sync_without_fresh(struct sync *s, struct err *err)
+{
+	s->short_of_room = true;
+	s->add_count -= s->fresh;
+	s->facts.uidnext -= (uint32_t)s->fresh;
+	s->fresh = 0;
+	return sync_publish(s, false, err);
+}
+
+static int
+sync_run(struct sync *s, bool move, struct buf *waited, struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool must_write;
 
 	if (uidfile_read(s->f, s->old == NULL, &s->known, err) == -1)
 		return -1;
@@ -607,16 +640,14 @@ sync_run(struct sync *s, bool move, struct buf *waited, struct err *err)
 		return -1;
 	if (nothing_changed(s))
 		return 0;
-	if (view_derive(s->old, &s->facts, s->edits, s->edit_count, s->adds,
-		s->add_count, &v, err) == -1)
-		return -1;
-	if (sync_write(s, v, err) == -1) {
-		view_unref(v);
-		return -1;
-	}
-	s->f->change = s->facts.change;
-	folder_publish(s->f, v);
-	return 0;
+	must_write = s->rewrite;
+	if (sync_publish(s, true, &why) == 0)
+		return 0;
+	if (why.kind == ERR_LIMIT && !must_write)
+		return sync_without_fresh(s, err);
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 static int
@@ -674,11 +705,11 @@ folder_sync(
 	done = sync_begin(&s, err);
 	if (done == 0)
 		done = sync_run(&s, move, &waited, err);
-	if (done == 0 && claimer != NULL)
+	if (done == 0 && claimer != NULL && !s.short_of_room)
 		claim_moved(&s, claimer);
 	if (done == 0 && move && s.old == NULL && s.rested == NULL)
 		sync_clean_tmp(f);
-	if (done == -1) {
+	if (done == -1 || s.short_of_room) {
 		/* Not seen after all: everything is read again. */
 		f->uidlist.loaded = false;
 		f->seen_new.stamp = (struct disk_stamp){ 0 };
