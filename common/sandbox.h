@@ -15,11 +15,10 @@
 
 /*
  * Drops root to uid and gid with no supplementary groups, keeping only the
- * capabilities in keep (CAP_… numbers), which also survive an execve; sets
- * no_new_privs.  As another user already: checks that it is the right one,
- * drops the capabilities that are not in keep, sets no_new_privs.
- *
- * Errors: ERR_POLICY, uid is 0 or not the one it runs as.
+ * capabilities in keep (CAP_... numbers), which a program that it executes then
+ * has too; sets no_new_privs.  As another user already: checks that it is the
+ * right one, keeps those of keep that it has for itself alone, and sets
+ * no_new_privs.
  */
 int sandbox_drop(
     uid_t uid, gid_t gid, const int *keep, size_t keep_len, struct err *err);
