@@ -199,35 +199,24 @@ put_values(const struct entry *e, enum entry_attr attr, struct buf *out)
 	}
 }
 
-/* The account of a login name; *e_out is the caller's. */
+/* yuki@alias.example → the account yuki@target.example of the same tenant. */
 static enum lookup
-find_login(struct directory *d, struct span login, struct entry **e_out,
+find_login_behind(struct directory *d, struct span login, struct entry **e_out,
     struct err *err)
 {
 	CLEANUP(entry_unref) struct entry *domain = NULL;
-	CLEANUP(buf_fini) struct buf other = { .max = 0 };
+	CLEANUP(buf_fini) struct buf other = { .max = TENANT_LOGIN_MAX };
 	ptrdiff_t at = span_rindex(login, '@');
 	enum lookup found;
 
-	buf_init(&other, TENANT_LOGIN_MAX);
-	found = directory_find(d, KEY_LOGIN, login, e_out, err);
-	if (found != LOOKUP_NONE || at <= 0)
-		return found;
-	/* An alias of the account is a login name too. */
-	found = directory_find(d, KEY_ADDRESS, login, e_out, err);
-	if (found == LOOKUP_FOUND && (*e_out)->kind == ENTRY_ACCOUNT)
-		return found;
-	if (found == LOOKUP_FOUND) {
-		entry_unref(STEAL(*e_out));
+	if (at <= 0)
 		return LOOKUP_NONE;
-	}
-	if (found == LOOKUP_FAILED)
-		return found;
 	found = directory_find(
 	    d, KEY_DOMAIN, span_from(login, (size_t)at + 1), &domain, err);
-	if (found != LOOKUP_FOUND ||
-	    entry_get(domain, ATTR_ALIAS_DOMAIN).len == 0)
-		return found == LOOKUP_FAILED ? found : LOOKUP_NONE;
+	if (found != LOOKUP_FOUND)
+		return found;
+	if (entry_get(domain, ATTR_ALIAS_DOMAIN).len == 0)
+		return LOOKUP_NONE;
 	buf_append(&other, span_first(login, (size_t)at + 1));
 	buf_append(&other, entry_get(domain, ATTR_ALIAS_DOMAIN));
 	if (buf_check(&other, NULL) == -1)
@@ -240,6 +229,35 @@ find_login(struct directory *d, struct span login, struct entry **e_out,
 		return LOOKUP_NONE;
 	}
 	return found;
+}
+
+/*
+ * The account of a login name: its uid, any address of it, or its address in
+ * an alias domain; *e_out is the caller's.  In an outage one step may not know
+ * and the next may.
+ */
+static enum lookup
+find_login(struct directory *d, struct span login, struct entry **e_out,
+    struct err *err)
+{
+	enum lookup by_uid, by_address, behind;
+
+	by_uid = directory_find(d, KEY_LOGIN, login, e_out, err);
+	if (by_uid == LOOKUP_FOUND)
+		return by_uid;
+	by_address = directory_find(d, KEY_ADDRESS, login, e_out, err);
+	if (by_address == LOOKUP_FOUND && (*e_out)->kind == ENTRY_ACCOUNT)
+		return by_address;
+	if (by_address == LOOKUP_FOUND) {
+		entry_unref(STEAL(*e_out));
+		return LOOKUP_NONE;
+	}
+	behind = find_login_behind(d, login, e_out, err);
+	if (behind != LOOKUP_NONE)
+		return behind;
+	return by_uid == LOOKUP_FAILED || by_address == LOOKUP_FAILED
+		   ? LOOKUP_FAILED
+		   : LOOKUP_NONE;
 }
 
 enum lookup

@@ -12,7 +12,8 @@
 
 enum {
 	RETRY_MS = 500,
-	QUIET_MS = 30000,
+	QUIET_MS = 100,
+	AGAIN_MS = 2,
 	COOKIE_MAX = 1024
 };
 
@@ -21,6 +22,7 @@ struct follower {
 	pthread_t thread;
 	int stop_fd;       /* readable: end */
 	struct buf cookie; /* "" : begin from the contextCSN */
+	unsigned told;     /* messages handled: grows with each */
 	bool refreshing;   /* the server has not said yet that it is done */
 	bool was_live;     /* for the log */
 };
@@ -66,6 +68,7 @@ on_entry(ldap_sync_t *ls, LDAPMessage *message, struct berval *uuid,
 	CLEANUP(entry_unref) struct entry *e = NULL;
 	struct err err = ERR_INIT;
 
+	f->told++;
 	switch (phase) {
 	case LDAP_SYNC_CAPI_PRESENT:
 		return LDAP_SUCCESS; /* unchanged */
@@ -92,6 +95,7 @@ on_intermediate(ldap_sync_t *ls, LDAPMessage *message, BerVarray uuids,
 	struct follower *f = ls->ls_private;
 
 	(void)message;
+	f->told++;
 	switch (phase) {
 	case LDAP_SYNC_CAPI_PRESENTS:
 	case LDAP_SYNC_CAPI_PRESENTS_IDSET:
@@ -191,10 +195,10 @@ rest(struct follower *f, int ms)
 
 /* Whether input came, or (quiet) none within the time; false: end. */
 static bool
-wait_input(struct follower *f, int fd, bool *input_out)
+wait_input(struct follower *f, int fd, int ms, bool *input_out)
 {
 	struct pollfd p[2] = { { f->stop_fd, POLLIN, 0 }, { fd, POLLIN, 0 } };
-	int got = poll(p, 2, QUIET_MS);
+	int got = poll(p, 2, ms);
 
 	*input_out = got > 0 && p[1].revents != 0;
 	return !(got > 0 && p[0].revents != 0);
@@ -221,28 +225,49 @@ still_there(struct follower *f, int fd)
 	return poll(&p, 1, 0) >= 0 && (p.revents & (POLLERR | POLLHUP)) == 0;
 }
 
+/*
+ * All that has come.  libldap reads ahead, so the descriptor may be quiet while
+ * messages wait in its memory; and it may stop in the middle of one, which is
+ * why persist comes here every QUIET_MS without input too.
+ */
+static int
+take_messages(struct follower *f, ldap_sync_t *ls)
+{
+	unsigned told;
+	int rc;
+
+	do {
+		told = f->told;
+		rc = ldap_sync_poll(ls);
+	} while (rc == LDAP_SUCCESS && f->told != told);
+	return rc;
+}
+
 /* Until the connection breaks or the end; the answer is LDAP's code. */
 static int
 persist(struct follower *f, ldap_sync_t *ls)
 {
 	int rc = ldap_sync_init(ls, LDAP_SYNC_REFRESH_AND_PERSIST), fd = -1;
 	bool input = false;
+	unsigned told = 0;
 
 	if (rc != LDAP_SUCCESS)
 		return rc;
 	if (ldap_get_option(ls->ls_ld, LDAP_OPT_DESC, &fd) != 0 || fd == -1)
 		return LDAP_SERVER_DOWN;
 	for (;;) {
-		rc = ldap_sync_poll(ls);
-		if (rc != LDAP_SUCCESS)
+		if ((rc = take_messages(f, ls)) != LDAP_SUCCESS)
 			return rc;
 		cookie_keep(f, ls);
 		if (ls->ls_refreshPhase == LDAP_SYNC_CAPI_DONE)
 			f->refreshing = false;
 		if (!f->refreshing)
 			set_live(f, true);
-		if (!wait_input(f, fd, &input))
+		/* Input that told nothing was the beginning of something. */
+		if (!wait_input(f, fd,
+			input && told == f->told ? AGAIN_MS : QUIET_MS, &input))
 			return LDAP_SUCCESS;
+		told = f->told;
 		if (!input && !still_there(f, fd))
 			return LDAP_SERVER_DOWN;
 	}

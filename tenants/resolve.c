@@ -192,34 +192,40 @@ find_at(struct resolver *r, const struct place *p, struct span local_part,
 	return found;
 }
 
-/* Steps 1 and 2. */
+/*
+ * Steps 1 and 2.  In an outage "not known" stands where "none" did before, as
+ * for the alias domain's own address; the next step may well be known, and the
+ * mail goes where it went yesterday.
+ */
 static enum lookup
 find_exactly(struct resolver *r, const struct place *p, struct span local_part,
     struct entry **e_out)
 {
 	enum lookup found =
 	    find_at(r, p, local_part, span_str(p->domain), e_out);
+	enum lookup behind;
 
-	if (found != LOOKUP_NONE || p->info.target[0] == '\0')
+	if (found == LOOKUP_FOUND || p->info.target[0] == '\0')
 		return found;
-	return find_at(r, p, local_part, span_str(p->info.target), e_out);
+	behind = find_at(r, p, local_part, span_str(p->info.target), e_out);
+	return behind == LOOKUP_NONE ? found : behind;
 }
 
-/* Steps 1 to 3. */
+/* Steps 1 to 3, likewise. */
 static enum lookup
 find_entry(struct resolver *r, struct place *p, struct entry **e_out)
 {
-	enum lookup found = find_exactly(r, p, p->local_part, e_out);
+	enum lookup found = find_exactly(r, p, p->local_part, e_out), whole;
 	ptrdiff_t plus = span_index(p->local_part, '+');
 
-	if (found != LOOKUP_NONE || plus <= 0 ||
+	if (found == LOOKUP_FOUND || plus <= 0 ||
 	    !entry_has(p->tenant_entry, ATTR_PLUS_ADDRESSING, SPAN("TRUE")))
 		return found;
-	found =
+	whole =
 	    find_exactly(r, p, span_first(p->local_part, (size_t)plus), e_out);
-	if (found == LOOKUP_FOUND)
+	if (whole == LOOKUP_FOUND)
 		p->detail = span_from(p->local_part, (size_t)plus + 1);
-	return found;
+	return whole == LOOKUP_NONE ? found : whole;
 }
 
 static enum resolve_outcome

@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The directory: what slapd refuses, and what tenantd makes of the rest."""
+
+import base64
+import os
+import pathlib
+import poplib
+import shutil
+import signal
+import smtplib
+import subprocess
+import tempfile
+import time
+
+import pytest
+from support.platform import PASSWORD, free_ports
+
+TENANTS = "ou=tenants,o=hikyaku"
+DENIED, CONSTRAINT, NO_SUCH = 50, 19, 32
+
+
+def account(address, tenant=None):
+    tenant = tenant or address.split("@")[1].split(".")[0]
+    return "uid=%s,ou=accounts,ou=%s,%s" % (address, tenant, TENANTS)
+
+
+HANAKO = account("hanako@aozora.example")
+YUKI = account("yuki@midori.example")
+OWNER = account("admin@aozora.example")
+OPERATOR = "cn=operator,ou=platform,o=hikyaku"
+TENANTD = "cn=tenantd,ou=platform,o=hikyaku"
+
+
+# ---- slapd alone: who may do what -------------------------------------------
+
+
+class Slapd:
+    """A private slapd with the demo's entries, and no daemon of ours."""
+
+    def __init__(self, prefix, root):
+        self.script = prefix / "libexec" / "hikyaku" / "hikyaku-slapd"
+        self.root = root
+        self.port = free_ports(["ldap"])["ldap"]
+        self.run("init", "-d", "-l", "127.0.0.1:%d" % self.port,
+                 "-u", "aozora=62201", "-u", "midori=62202")
+        self.run("start")
+
+    def run(self, action, *args):
+        subprocess.run([self.script, action, *args, self.root], check=True)
+
+    def argv(self, tool, who):
+        argv = [tool, "-x", "-H", "ldap://127.0.0.1:%d" % self.port]
+        if who is None:
+            return argv
+        name = who.split(",")[0].split("=")[1]
+        secret = (["-y", str(self.root / (name + ".password"))]
+                  if who.endswith("ou=platform,o=hikyaku")
+                  else ["-w", PASSWORD])
+        return [*argv, "-D", who, *secret]
+
+    def modify(self, who, ldif):
+        """ldapmodify's result code."""
+        return subprocess.run(self.argv("ldapmodify", who), input=ldif,
+                              text=True, capture_output=True,
+                              check=False).returncode
+
+    def search(self, who, base, filter="(objectClass=*)", *attrs):
+        got = subprocess.run(
+            [*self.argv("ldapsearch", who), "-LLL", "-o", "ldif-wrap=no",
+             "-b", base, filter, *attrs],
+            text=True, capture_output=True, check=False)
+        return got.stdout
+
+    def count(self, who, base, filter="(objectClass=*)"):
+        return self.search(who, base, filter, "1.1").count("dn: ")
+
+
+@pytest.fixture(scope="module")
+def slapd(installed):
+    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-slapd-"))
+    root.chmod(0o755)
+    made = Slapd(installed, root / "ldap")
+    yield made
+    made.run("stop")
+    shutil.rmtree(root)
+
+
+def replace(dn, attr, value):
+    return "dn: %s\nchangetype: modify\nreplace: %s\n%s: %s\n" % (
+        dn, attr, attr, value)
+
+
+def add_value(dn, attr, value):
+    return replace(dn, attr, value).replace("replace: ", "add: ")
+
+
+def new_account(address, tenant, extra=""):
+    return ("dn: %s\nchangetype: add\nobjectClass: inetOrgPerson\n"
+            "objectClass: hkAccount\nuid: %s\ncn: x\nsn: x\nmail: %s\n"
+            "mailLocalAddress: %s\n%s" % (
+                account(address, tenant), address, address, address, extra))
+
+
+AOZORA = "ou=aozora," + TENANTS
+MIDORI = "ou=midori," + TENANTS
+# who, LDIF, the result code it must have
+EDITS = {
+    "owner sets a quota":
+        (OWNER, replace(HANAKO, "hkQuota", "1000000"), 0),
+    "owner sets a ceiling":
+        (OWNER, replace(HANAKO, "hkMaxQuota", "99999999999"), DENIED),
+    "owner sets the tenant's status":
+        (OWNER, replace(AOZORA, "hkTenantStatus", "closing"), DENIED),
+    "owner sets the store's uid":
+        (OWNER, replace(AOZORA, "hkUid", "1"), DENIED),
+    "owner names the brand":
+        (OWNER, replace(AOZORA, "displayName", "Aozora"), 0),
+    "owner moves an account to another node":
+        (OWNER, replace(HANAKO, "mailHost", "evil.example"), DENIED),
+    "owner chooses a Maildir":
+        (OWNER, replace(HANAKO, "hkAccountId", "abc"), DENIED),
+    "owner edits the other brand":
+        (OWNER, replace(YUKI, "hkQuota", "1"), DENIED),
+    "owner adds an address":
+        (OWNER, add_value(HANAKO, "mailLocalAddress",
+                          "flower@aozora.example"), 0),
+    "owner adds an address of the other brand":
+        (OWNER, add_value(HANAKO, "mailLocalAddress",
+                          "ceo@midori.example"), DENIED),
+    "owner adds a stranger's address":
+        (OWNER, add_value(HANAKO, "mailLocalAddress",
+                          "ceo@gmail.example"), DENIED),
+    "owner adds an address that breaks the set of the ACL":
+        (OWNER, add_value(HANAKO, "mailLocalAddress",
+                          "x@z] | user | [q"), CONSTRAINT),
+    "owner adds an account":
+        (OWNER, new_account("new@aozora.example", "aozora"), 0),
+    "owner adds an account with a ceiling":
+        (OWNER, new_account("new2@aozora.example", "aozora",
+                            "hkMaxQuota: 9\n"), DENIED),
+    "owner adds an account in the other branch":
+        (OWNER, new_account("new3@midori.example", "midori"), DENIED),
+    "owner adds a domain":
+        (OWNER, "dn: associatedDomain=x.example,ou=domains,%s\n"
+         "changetype: add\nobjectClass: hkDomain\n"
+         "associatedDomain: x.example\nhkAdminGroup: cn=owners,ou=admins,%s\n"
+         % (AOZORA, AOZORA), DENIED),
+    "owner deletes an active account":
+        (OWNER, "dn: %s\nchangetype: delete\n"
+         % account("new@aozora.example"), DENIED),
+    "a rename smuggles a ceiling":
+        (OWNER, "dn: %s\nchangetype: modrdn\n"
+         "newrdn: uid=new@aozora.example+hkMaxQuota=9\ndeleteoldrdn: 1\n"
+         % account("new@aozora.example"), DENIED),
+    "owner suspends the account":
+        (OWNER, replace(account("new@aozora.example"), "hkStatus",
+                        "suspended"), 0),
+    "owner deletes a suspended account":
+        (OWNER, "dn: %s\nchangetype: delete\n"
+         % account("new@aozora.example"), 0),
+    "an address that another account has":
+        (OPERATOR, add_value(HANAKO, "mailLocalAddress",
+                             "taro@aozora.example"), CONSTRAINT),
+    "an address that another tenant's account has":
+        (OPERATOR, add_value(HANAKO, "mailLocalAddress",
+                             "YUKI@midori.example"), CONSTRAINT),
+    "a host name that another brand has":
+        (OPERATOR, add_value(AOZORA, "hkHost", "mail.midori.example"),
+         CONSTRAINT),
+    "a word that is no status":
+        (OPERATOR, replace(HANAKO, "hkStatus", "gone"), CONSTRAINT),
+    "a primary address that is not among the addresses":
+        (OPERATOR, replace(HANAKO, "mail", "other@aozora.example"),
+         CONSTRAINT),
+    "root's uid for a store":
+        (OPERATOR, replace(AOZORA, "hkUid", "0"), CONSTRAINT),
+    "user writes their name":
+        (HANAKO, replace(HANAKO, "displayName", "Hana"), 0),
+    "user writes their quota":
+        (HANAKO, replace(HANAKO, "hkQuota", "1"), DENIED),
+    "user takes an address":
+        (HANAKO, add_value(HANAKO, "mailLocalAddress",
+                           "boss@aozora.example"), DENIED),
+    "user writes a colleague's name":
+        (HANAKO, replace(account("taro@aozora.example"), "displayName",
+                         "x"), NO_SUCH),
+    "the daemons write":
+        (TENANTD, replace(HANAKO, "hkQuota", "1"), DENIED),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_edits(slapd, name):
+    who, ldif, code = EDITS[name]
+    got = slapd.modify(who, ldif)
+    # An entry that one may not see is "not there" or "not permitted".
+    assert got in ({DENIED, NO_SUCH} if code in (DENIED, NO_SUCH)
+                   else {code})
+
+
+def test_who_sees_what(slapd):
+    everything = "(objectClass=*)"
+    assert slapd.count(None, "o=hikyaku") == 0
+    assert slapd.modify(None, replace(HANAKO, "hkQuota", "1")) != 0
+    assert slapd.count(OWNER, AOZORA, "(objectClass=hkAccount)") >= 4
+    assert slapd.count(OWNER, MIDORI, everything) == 0
+    assert slapd.count(OWNER, "ou=platform,o=hikyaku", everything) == 0
+    assert slapd.count(HANAKO, AOZORA, "(objectClass=hkAccount)") <= 1
+    assert slapd.count(TENANTD, "o=hikyaku", "(objectClass=hkAccount)") >= 8
+
+
+def test_hashes_leave_to_tenantd_only(slapd):
+    for attr in ("userPassword", "hkSecret"):
+        assert attr + ":" in slapd.search(TENANTD, HANAKO,
+                                          "(objectClass=*)", attr)
+        for who in (OWNER, HANAKO, OPERATOR):
+            assert attr not in slapd.search(who, HANAKO,
+                                            "(objectClass=*)", attr)
+    # The accounts of services are nobody's, tenantd's included.
+    assert "userPassword" not in slapd.search(
+        TENANTD, "ou=platform,o=hikyaku", "(cn=operator)", "userPassword")
+
+
+def test_clear_password_is_hashed(slapd):
+    jiro = account("jiro@aozora.example")
+    assert slapd.modify(OWNER, replace(jiro, "userPassword", "geheim-1")) == 0
+    value = slapd.search(TENANTD, jiro, "(objectClass=*)", "userPassword")
+    assert "geheim" not in value
+    assert "userPassword:: " in value
+    assert "{CRYPT}$y$" in base64.b64decode(
+        value.split("userPassword:: ")[1].split()[0]).decode()
+
+
+def test_two_at_once_get_one_address(slapd):
+    """unique with "serialize": one of two connections loses."""
+    for i in range(10):
+        racers = []
+        for who in (HANAKO, account("taro@aozora.example")):
+            racers.append(subprocess.Popen(
+                slapd.argv("ldapmodify", OPERATOR), stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                text=True))
+            racers[-1].ldif = add_value(who, "mailLocalAddress",
+                                        "race%d@aozora.example" % i)
+        for racer in racers:
+            racer.stdin.write(racer.ldif)
+            racer.stdin.close()
+        assert sorted(r.wait() for r in racers) == [0, CONSTRAINT]
+
+
+def test_private_files(slapd):
+    for name in ("tenantd.password", "operator.password", "slapd.d", "db"):
+        assert (slapd.root / name).stat().st_mode & 0o077 == 0
+
+
+# ---- tenantd ------------------------------------------------------------------
+
+
+def rcpt(platform, *addresses):
+    """The codes that MX answers to each recipient."""
+    with platform.smtp() as s:
+        s.mail("someone@outside.example")
+        return [s.rcpt(a)[0] for a in addresses]
+
+
+def can_login(platform, login, password=PASSWORD):
+    try:
+        platform.pop(login, password).quit()
+    except poplib.error_proto as error:
+        return "SYS/TEMP" in str(error) and "temp" or False
+    return True
+
+
+def eventually(check, seconds=1.0):
+    """True as soon as check() is; how long it took must be within seconds."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_addresses(platform):
+    expected = {
+        "yuki@midori.example": 250,
+        "YUKI@Midori.Example": 250,
+        "hana@aozora.example": 250,         # alias
+        "yuki@midori-mail.example": 250,    # alias domain
+        "team@midori.example": 250,         # list
+        "support@aozora.example": 250,
+        "postmaster@aozora.example": 250,   # RFC 5321 4.5.1
+        "abuse@midori-mail.example": 250,   # RFC 2142
+        "nobody@aozora.example": 550,
+        "hanako@midori.example": 550,       # of the other brand
+        "suspended@aozora.example": 450,
+        "nologin@aozora.example": 250,
+        "hanako+news@aozora.example": 550,  # not switched on
+        "someone@elsewhere.example": 550,
+    }
+    assert dict(zip(expected, rcpt(platform, *expected))) == expected
+
+
+def test_list_reaches_each_member_once(empty):
+    empty.send(b"Subject: all\r\n\r\nx\r\n", to="all@aozora.example")
+    box = empty.pop("hanako@aozora.example")
+    # hanako stands in it under two addresses.
+    assert box.stat()[0] == 1
+    box.quit()
+
+
+def test_mechanisms(platform):
+    """RFC 4616, 2195, 5802 against what the directory holds."""
+    for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5"):
+        with platform.smtp("submissions") as s:
+            s.user, s.password = "hanako@aozora.example", PASSWORD
+            code, _ = s.auth(mechanism, getattr(
+                s, "auth_" + mechanism.lower().replace("-", "_")))
+            assert code == 235, mechanism
+            s.close()
+    with platform.smtp("submissions") as s:
+        s.user, s.password = "hanako@aozora.example", "wrong"
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            s.auth("CRAM-MD5", s.auth_cram_md5)
+        s.close()
+
+
+def test_logins(platform):
+    assert can_login(platform, "hanako@aozora.example")
+    assert can_login(platform, "Hanako@AOZORA.example")
+    assert can_login(platform, "hana@aozora.example")
+    assert can_login(platform, "yuki@midori-mail.example")
+    for login in ("hanako@midori.example", "suspended@aozora.example",
+                  "nologin@aozora.example", "all@aozora.example",
+                  "nobody@nowhere.example"):
+        assert can_login(platform, login) is False, login
+
+
+@pytest.fixture
+def edited(platform):
+    """An account of one test alone, that it may edit and lose."""
+    address = "edited@aozora.example"
+    platform.ldap("ldapmodify", new_account(
+        address, "aozora", "userPassword: first-1\n"))
+    yield address
+    platform.ldap("ldapdelete", "", account(address))
+
+
+def test_edit_acts_within_a_second(platform, edited):
+    dn = account(edited)
+    ldap = platform.ldap
+    assert can_login(platform, edited, "first-1") is True
+    assert rcpt(platform, "fresh@aozora.example") == [550]  # remembered: no
+
+    ldap("ldapmodify", add_value(dn, "mailLocalAddress",
+                                 "fresh@aozora.example"))
+    assert eventually(lambda: rcpt(
+        platform, "fresh@aozora.example") == [250])
+
+    ldap("ldapmodify", replace(dn, "userPassword", "second-2"))
+    assert eventually(lambda: can_login(platform, edited, "second-2") is True)
+    assert can_login(platform, edited, "first-1") is False
+
+    ldap("ldapmodify", replace(dn, "hkStatus", "suspended"))
+    assert eventually(lambda: rcpt(platform, edited) == [450])
+    assert can_login(platform, edited, "second-2") is False
+
+    ldap("ldapmodify", replace(dn, "hkStatus", "active"))
+    assert eventually(lambda: rcpt(platform, edited) == [250])
+    ldap("ldapmodify", "dn: %s\nchangetype: modify\n"
+         "delete: mailLocalAddress\nmailLocalAddress: fresh@aozora.example\n"
+         % dn)
+    assert eventually(lambda: rcpt(
+        platform, "fresh@aozora.example") == [550])
+
+
+def test_plus_addressing_and_catch_all(make_platform):
+    platform = make_platform()
+    platform.ldap("ldapmodify", replace(MIDORI, "hkPlusAddressing", "TRUE"))
+    assert eventually(lambda: rcpt(
+        platform, "yuki+news@midori.example") == [250])
+    assert rcpt(platform, "nobody+news@midori.example") == [550]
+    platform.ldap("ldapmodify", replace(
+        "associatedDomain=midori.example,ou=domains," + MIDORI,
+        "hkCatchAll", "ken@midori.example"))
+    assert eventually(lambda: rcpt(
+        platform, "whoever@midori.example") == [250])
+    # A catch-all in the other brand is none.
+    platform.ldap("ldapmodify", replace(
+        "associatedDomain=aozora.example,ou=domains," + AOZORA,
+        "hkCatchAll", "ken@midori.example"))
+    time.sleep(0.5)
+    assert rcpt(platform, "whoever@aozora.example") == [550]
+    # A tenant that closes takes no more mail; one suspended, later again.
+    for status, code in (("closing", 550), ("suspended", 450)):
+        platform.ldap("ldapmodify", replace(MIDORI, "hkTenantStatus", status))
+        assert eventually(lambda c=code: rcpt(
+            platform, "yuki@midori.example") == [c])
+    assert can_login(platform, "yuki@midori.example") is False
+    assert can_login(platform, "hanako@aozora.example") is True
+
+
+def kill_slapd(platform):
+    pid = int((platform.root / "ldap" / "slapd.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not pathlib.Path("/proc/%d" % pid).exists(), 5)
+
+
+def test_outage(make_platform):
+    """slapd is gone: the known go on, the unknown is deferred, never 550."""
+    platform = make_platform()
+    known = "hanako@aozora.example"
+    assert can_login(platform, known) is True
+    assert rcpt(platform, known, "team@midori.example") == [250, 250]
+    kill_slapd(platform)
+
+    def check_outage():
+        started = time.monotonic()
+        assert can_login(platform, known) is True
+        assert can_login(platform, known, "wrong") is False
+        assert rcpt(platform, known, "team@midori.example") == [250, 250]
+        codes = rcpt(platform, "never-asked@aozora.example",
+                     "jiro@aozora.example", "x@elsewhere.example")
+        assert all(400 <= c < 500 for c in codes), codes
+        assert can_login(platform, "taro@aozora.example") == "temp"
+        assert time.monotonic() - started < 20
+
+    check_outage()
+    # Also when tenantd itself is new, from what lies on disk.
+    platform.kill("tenantd")
+    assert eventually(lambda: can_login(platform, known) is True, 15)
+    check_outage()
+
+    platform.slapd("start")
+    assert eventually(lambda: rcpt(
+        platform, "never-asked@aozora.example") == [550], 5)
+    assert can_login(platform, "taro@aozora.example") is True
+    # And changes are followed again.
+    assert eventually(lambda: "following the directory" in
+                      platform.log().split("directory lost")[-1], 5)
+    platform.ldap("ldapmodify", add_value(
+        HANAKO, "mailLocalAddress", "after@aozora.example"))
+    assert eventually(lambda: rcpt(
+        platform, "after@aozora.example") == [250])
+
+
+def test_damaged_entries_begin_anew(make_platform):
+    """Everything tenantd keeps on disk can be lost."""
+    platform = make_platform()
+    assert can_login(platform, "hanako@aozora.example") is True
+    table = platform.root / "state" / "tenantd" / "entries" / "table.db"
+    assert table.exists()
+    platform.kill("tenantd", signal.SIGSTOP)
+    for path in table.parent.glob("*"):
+        if path.is_file() and path.name != "LOCK":
+            path.write_bytes(b"\xff" * max(path.stat().st_size, 8192))
+    platform.kill("tenantd")
+    assert eventually(
+        lambda: can_login(platform, "hanako@aozora.example") is True, 15)
+    platform.wait_log("database damaged, beginning a new one")
+    assert list(table.parent.glob("broken-*"))
