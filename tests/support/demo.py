@@ -61,17 +61,35 @@ def ports_taken():
 
 
 def running(platform):
-    return platform.hikyaku("status", check=False).returncode == 0
+    return (pathlib.Path(platform.command[0]).exists()
+            and platform.conf.exists()
+            and platform.hikyaku("status", check=False).returncode == 0)
+
+
+def choose_ports(platform, is_running):
+    """Leaves LMTP over TCP out where its port is somebody else's: nothing on
+    one node needs it, smtpd has a socket of its own."""
+    if is_running:
+        if "127.0.0.1:%d" % DEMO_PORTS["lmtp"] not in \
+                platform.conf.read_text():
+            del platform.ports["lmtp"]
+        return
+    platform.slapd("stop", check=False)  # one that survived its hikyakud
+    taken = ports_taken()
+    if taken == ["lmtp %d" % DEMO_PORTS["lmtp"]]:
+        print("Port %d is another program's: LMTP is on its Unix socket only."
+              % DEMO_PORTS["lmtp"])
+        del platform.ports["lmtp"]
+    elif taken:
+        sys.exit("quickstart: another program listens on 127.0.0.1, "
+                 "port: %s" % ", ".join(taken))
 
 
 def start(platform):
+    is_running = running(platform)
+    choose_ports(platform, is_running)
     platform.create()
-    if not running(platform):
-        platform.slapd("stop")  # one that survived its hikyakud
-        taken = ports_taken()
-        if taken:
-            sys.exit("quickstart: another program listens on 127.0.0.1, "
-                     "port: %s" % ", ".join(taken))
+    if not is_running:
         platform.start()
     else:
         platform.slapd("start")
@@ -155,7 +173,7 @@ def reset(platform):
 
 def main(action, build):
     if action == "start":
-        platform = Platform(demo_directory(), build, DEMO_PORTS)
+        platform = Platform(demo_directory(), build, dict(DEMO_PORTS))
         try:
             return start(platform)
         except (RuntimeError, OSError) as e:

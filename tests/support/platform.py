@@ -180,7 +180,8 @@ class Platform:
         for name in SERVICES:
             if name in ("ldap", "metrics"):
                 continue
-            addresses = ["127.0.0.1:%d" % self.ports[name]]
+            addresses = (["127.0.0.1:%d" % self.ports[name]]
+                         if name in self.ports else [])
             if name == "lmtp":
                 addresses.append("%s/run/lmtp.sock" % self.root)
             text += "listen %s { address = { %s } }\n" % (
