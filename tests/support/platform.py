@@ -217,8 +217,11 @@ class Platform:
             self.slapd("stop", check=False)
 
     def slapd(self, action, check=True):
-        """init, start, stop or status of the platform's own slapd."""
+        """init, start, stop or status of the platform's own slapd; stopping
+        what was never made is no error."""
         script = self.prefix / "libexec" / "hikyaku" / "hikyaku-slapd"
+        if action == "stop" and not (self.root / "ldap" / "listen").exists():
+            return None
         argv = [script, action]
         if action == "init":
             # Without root, the numbers are only names.
