@@ -3,7 +3,6 @@
 
 import os
 import re
-import socket
 import time
 
 import pytest
@@ -563,6 +562,28 @@ def test_idle(box, dial):
     box.response()
     box.wire.send(b"NONSENSE\r\n")
     assert box.answer(tag)[1].startswith(b"BAD")
+
+
+def test_idle_delivery(dial, platform):
+    """A delivery reaches an idling client soon after its 250."""
+    if SERVICE != "imaps":
+        pytest.skip("no deliveries here")
+    m = dial()
+    m.ok(b"SELECT INBOX")
+    tag = m.send(b"IDLE")
+    assert m.response().startswith(b"+")
+    time.sleep(4)
+    waits = []
+    for i in range(3):
+        platform.send(message("news %d" % i), to=TARO)
+        began = time.monotonic()
+        assert m.response().endswith(b" EXISTS")
+        waits.append(time.monotonic() - began)
+        assert m.response().endswith(b" RECENT")
+    assert min(waits) < 0.2, waits
+    m.wire.send(b"DONE\r\n")
+    assert m.answer(tag)[1].startswith(b"OK")
+    assert b"\\Recent" in m.ok(b"FETCH * FLAGS")[0]
 
 
 # ---- lines that are none ----------------------------------------------------------
