@@ -28,8 +28,7 @@ lmtp_data(struct lmtp_session *s, struct span argument)
 	conn_write(s->conn, SPAN("354 Go ahead\r\n"));
 }
 
-/* ---- delivering
- * -------------------------------------------------------------- */
+/* ---- delivering ---- */
 
 struct delivery {
 	struct lmtp_session *s;
@@ -190,8 +189,7 @@ deliver_all(struct lmtp_session *s, struct span message)
 	}
 }
 
-/* ---- taking the data
- * -------------------------------------------------------------- */
+/* ---- taking the data ---- */
 
 static void
 reply_all(struct lmtp_session *s, const char *reply)

@@ -41,8 +41,7 @@ lmtp_transaction_reset(struct lmtp_session *s)
 	spool_fini(&s->spool);
 }
 
-/* ---- commands
- * ------------------------------------------------------------------ */
+/* ---- commands ---- */
 
 static void
 lmtp_lhlo(struct lmtp_session *s, struct span argument)
@@ -144,8 +143,7 @@ lmtp_command(struct lmtp_session *s, struct span line)
 	}
 }
 
-/* ---- the session
- * ----------------------------------------------------------------- */
+/* ---- the session ---- */
 
 static enum verdict
 lmtp_end(struct lmtp_session *s, const char *words)
@@ -226,8 +224,7 @@ static const struct conn_service lmtp_service = {
 	.closed = lmtp_closed,
 };
 
-/* ---- accepting
- * --------------------------------------------------------------------- */
+/* ---- accepting ---- */
 
 static void
 lmtp_accepted(struct reactor *r, int fd, void *arg)

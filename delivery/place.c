@@ -88,8 +88,7 @@ placer_switches(const struct placer *p)
 	return p->switches;
 }
 
-/* ---- acting for a tenant
- * ------------------------------------------------------ */
+/* ---- acting for a tenant ---- */
 
 /* The calling thread's file system ids; answers false when it may not. */
 static bool
@@ -131,8 +130,7 @@ act_as_self(const struct placer *p)
 		abort();
 }
 
-/* ---- placing
- * ----------------------------------------------------------------------- */
+/* ---- placing ---- */
 
 static int
 write_message(struct account *a, struct span trace, struct span message,

@@ -165,8 +165,7 @@ store_make_tenant(const char *store_path, struct span tenant, uid_t uid,
 	return 0;
 }
 
-/* ---- opening an account ---------------------------------------------------
- */
+/* ---- opening an account ---- */
 
 static int
 account_path(
@@ -376,8 +375,7 @@ account_text(const struct account *a)
 	return a->text;
 }
 
-/* ---- folders ----------------------------------------------------------------
- */
+/* ---- folders ---- */
 
 /* With the mutex. */
 static void
@@ -503,8 +501,7 @@ account_forget_folder(struct account *a, const char *directory, bool gone)
 	(void)pthread_mutex_unlock(&s->mutex);
 }
 
-/* ---- base names
- * --------------------------------------------------------------- */
+/* ---- base names ---- */
 
 void
 store_base_name(struct store *s, struct buf *out)

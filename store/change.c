@@ -70,8 +70,7 @@ writable(const struct mailbox *m, struct err *err)
 	return 0;
 }
 
-/* ---- flags -----------------------------------------------------------------
- */
+/* ---- flags ---- */
 
 static uint64_t
 letters_after(uint64_t now, enum flags_change change, uint64_t letters)
@@ -198,8 +197,7 @@ mailbox_flags(struct mailbox *m, const uint32_t *uids, size_t count,
 	return done;
 }
 
-/* ---- keywords
- * ------------------------------------------------------------------- */
+/* ---- keywords ---- */
 
 /* With turn and lock. */
 static int
@@ -275,8 +273,7 @@ folder_keyword(
 	return keyword_make(f, name, number_out, err);
 }
 
-/* ---- expunge
- * ----------------------------------------------------------------------- */
+/* ---- expunge ---- */
 
 /* Octets of the file, which has been or is about to be removed. */
 static int64_t

@@ -194,8 +194,7 @@ mailbox_list(struct account *a, struct mailbox_list *list_out, struct err *err)
 	return 0;
 }
 
-/* ---- create, delete, rename
- * -------------------------------------------------- */
+/* ---- create, delete, rename ---- */
 
 bool
 mailbox_exists(struct account *a, struct span name)

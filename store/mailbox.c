@@ -90,8 +90,7 @@ mailbox_recent(const struct mailbox *m, const struct message *message)
 	return low < m->recent_count && m->recent[low].first <= message->uid;
 }
 
-/* ---- refresh, rest
- * ------------------------------------------------------------ */
+/* ---- refresh, rest ---- */
 
 /* The same messages with the same flags, as far as a client can see. */
 static bool
@@ -230,8 +229,7 @@ mailbox_rest(struct mailbox *m)
 	folder_rest(f);
 }
 
-/* ---- status
- * ---------------------------------------------------------------------- */
+/* ---- status ---- */
 
 int
 mailbox_status(struct account *a, struct span name,

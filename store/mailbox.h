@@ -142,7 +142,7 @@ int mailbox_copy(struct mailbox *m, const uint32_t *uids, size_t count,
     struct span to, bool move, struct mailbox_copied *copied_out,
     struct err *err);
 
-/* ---- status -------------------------------------------------------------- */
+/* ---- status ---- */
 
 struct mailbox_status {
 	uint32_t messages, recent, unseen, deleted;
@@ -154,7 +154,7 @@ struct mailbox_status {
 int mailbox_status(struct account *a, struct span name,
     struct mailbox_status *status_out, struct err *err);
 
-/* ---- news ---------------------------------------------------------------- */
+/* ---- news ---- */
 
 /*
  * Calls changed(arg) soon after something happened in the folder's new/ or

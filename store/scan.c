@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "store/scan.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,8 +46,7 @@ scan_entry(void *arg, const char *name, unsigned char type)
 	struct span text = span_str(name);
 	struct filename parsed;
 
-	(void)type; /* a directory here is nobody's mail, but opening tells */
-	if (!filename_parse(text, &parsed))
+	if (type == DT_DIR || !filename_parse(text, &parsed))
 		return true;
 	if (s->count == s->room) {
 		size_t room = s->room == 0 ? 64 : 2 * s->room;
@@ -100,8 +100,7 @@ scan_settle(struct scan *s)
 	}
 }
 
-/* ---- new/ to cur/ ----------------------------------------------------------
- */
+/* ---- new/ to cur/ ---- */
 
 enum moved {
 	MOVED,
@@ -178,8 +177,7 @@ scan_new(struct scan *s, bool move, struct err *err)
 	return 0;
 }
 
-/* ---- lookup
- * ------------------------------------------------------------------ */
+/* ---- lookup ---- */
 
 static size_t
 base_hash(struct span base)

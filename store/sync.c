@@ -43,8 +43,7 @@ struct sync {
 	size_t fresh; /* of the adds: how many got their UID just now */
 };
 
-/* ---- leftovers -------------------------------------------------------------
- */
+/* ---- leftovers ---- */
 
 /* Nobody writes a message for so long. */
 #define TMP_AGE_MAX_S ((time_t)36 * 3600)
@@ -76,8 +75,7 @@ sync_clean_tmp(struct folder *f)
 	(void)disk_list(f->tmp_fd, remove_leftover, &l, NULL);
 }
 
-/* ---- what is to be done
- * ------------------------------------------------------- */
+/* ---- what is to be done ---- */
 
 static bool
 state_changed(const struct scan_state *seen, const struct stat *st)
@@ -113,8 +111,7 @@ sync_needed(
 	return 0;
 }
 
-/* ---- facts
- * ----------------------------------------------------------------------- */
+/* ---- facts ---- */
 
 static int
 new_mailbox_id(char out[33], struct err *err)
@@ -166,8 +163,7 @@ sync_facts(struct sync *s, struct err *err)
 	return 0;
 }
 
-/* ---- matching
- * ---------------------------------------------------------------------- */
+/* ---- matching ---- */
 
 static bool
 info_differs(const struct view *v, uint32_t index, struct span info)
@@ -324,8 +320,7 @@ match_fields(struct sync *s)
 	}
 }
 
-/* ---- what is new
- * ------------------------------------------------------------------- */
+/* ---- what is new ---- */
 
 static int
 file_cmp(const void *a, const void *b)
@@ -428,8 +423,7 @@ sync_adds(struct sync *s, struct err *err)
 	return 0;
 }
 
-/* ---- writing it down
- * ----------------------------------------------------------------- */
+/* ---- writing it down ---- */
 
 /* Lines for messages that have just got their UIDs. */
 static int

@@ -26,8 +26,7 @@
 #include "delivery/trace.h"
 #include "tests/unit/store_rig.h"
 
-/* ---- the doubles
- * ------------------------------------------------------------- */
+/* ---- the doubles ---- */
 
 struct daemon {
 	struct daemon_conf conf;
@@ -133,8 +132,7 @@ tenants_resolve(struct tenants *t, struct span address, struct resolution *r,
 	return 0;
 }
 
-/* ---- the bench
- * ------------------------------------------------------------------ */
+/* ---- the bench ---- */
 
 struct bench {
 	struct store_rig *rig;
@@ -317,8 +315,7 @@ count_messages(struct bench *b, const char *tenant, const char *id)
 	return status.messages;
 }
 
-/* ---- tests
- * ------------------------------------------------------------------------ */
+/* ---- tests ---- */
 
 #define LHLO "LHLO client.example\r\n"
 #define FROM "MAIL FROM:<a@b.example>\r\n"

@@ -698,6 +698,23 @@ test_ids_that_are_none(void **state)
 	    -1);
 }
 
+/* Not every name in cur/ is a message. */
+static void
+test_other_things_in_cur(void **state)
+{
+	struct store_rig *rig = *state;
+	struct mailbox *m;
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/cur/extra", rig->maildir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	store_rig_put(rig, "cur/.hidden", "x");
+	store_rig_put(rig, "cur/1.M1.h:2,", "x");
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	assert_int_equal(view_count(mailbox_view(m)), 1);
+	mailbox_close(m);
+}
+
 /* A link in a Maildir leads nowhere. */
 static void
 test_links_are_not_followed(void **state)
@@ -744,6 +761,7 @@ main(void)
 		T(test_stale_and_live_locks),
 		T(test_twins_become_two_messages),
 		T(test_ids_that_are_none),
+		T(test_other_things_in_cur),
 		T(test_links_are_not_followed),
 	};
 
