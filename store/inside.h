@@ -180,6 +180,15 @@ int folder_add(
 int folder_find_file(struct folder *f, struct span base, struct buf *path_out,
     bool *found_out, struct err *err);
 
+/* ---- leftovers.c ---- */
+/* Removes files in tmp/ that are older than 36 hours.  With the turn. */
+void leftovers_remove(struct folder *f);
+
+/* ---- recent.c ---- */
+struct scan;
+/* What the scan moved out of new/ becomes the session's \Recent. */
+void recent_claim(struct mailbox *claimer, const struct scan *scan);
+
 /* ---- sync.c ---- */
 /* With the turn: looks at the two directories, and acts if they changed. */
 int folder_sync(

@@ -14,15 +14,17 @@ store_libstore_a_SOURCES = \
 	store/inside.h \
 	store/keywordfile.c \
 	store/keywords.c store/keywords.h \
+	store/leftovers.c \
 	store/list.c store/list.h \
 	store/mailbox.c store/mailbox.h \
 	store/maildirsize.c \
 	store/message.h \
 	store/mutf7.c \
 	store/name.c store/name.h \
+	store/recent.c \
 	store/scan.c store/scan.h \
 	store/subscriptions.c store/subscriptions.h \
-	store/sync.c \
+	store/sync.c store/sync_match.c store/sync_private.h \
 	store/uidfile.c \
 	store/uidlist.c store/uidlist.h \
 	store/uidvalidity.c store/uidvalidity.h \
