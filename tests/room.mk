@@ -3,8 +3,15 @@ EXTRA_DIST += check quickstart README.md build-aux/install-packages \
 	tests/packages.txt tests/run.py tests/corpus tests/integration \
 	tests/lint tests/peers tests/support
 
+# Folders that are distributed whole hold built files in a build tree.
 dist-hook:
-	find $(distdir) -name __pycache__ -prune -exec rm -rf {} +
+	for p in $(noinst_PROGRAMS) $(check_PROGRAMS); do \
+		rm -f $(distdir)/$$p $(distdir)/$$p.o; \
+	done
+	find $(distdir)/tests \( -name '*.o' -o -name .dirstamp \
+		-o -name '*.trs' -o -name '*.log' \) -delete
+	find $(distdir) \( -name __pycache__ -o -name .deps \) -prune \
+		-exec rm -rf {} +
 
 # What tests/run.py asks for: builds without running.
 .PHONY: check-programs fuzz-programs print-unit-tests
