@@ -62,3 +62,10 @@ unit_tests += tests/unit/test_remember
 tests_unit_test_remember_SOURCES = tests/unit/test_remember.c
 tests_unit_test_remember_LDADD = tenants/libdirectory.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(CRYPT_LIBS) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_tenants
+tests_fuzz_fuzz_tenants_SOURCES = tests/fuzz/fuzz_tenants.c
+tests_fuzz_fuzz_tenants_LDADD = tenants/libdirectory.a tenants/libtenants.a \
+	common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
+	$(OPENSSL_LIBS)
+tests_fuzz_fuzz_tenants_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
