@@ -69,3 +69,9 @@ tests_fuzz_fuzz_tenants_LDADD = tenants/libdirectory.a tenants/libtenants.a \
 	common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
 	$(OPENSSL_LIBS)
 tests_fuzz_fuzz_tenants_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_directory_parts
+tests_unit_test_directory_parts_SOURCES = tests/unit/test_directory_parts.c
+tests_unit_test_directory_parts_LDADD = tenants/libdirectory.a \
+	tenants/libtenants.a common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) \
+	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
