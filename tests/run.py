@@ -146,7 +146,10 @@ def step_build():
 
 
 def step_build_sanitized():
-    env = {"CC": "clang"} if shutil.which("clang") else {}
+    # The second compiler.  OpenSSL's macros cast const away, which clang
+    # reports where they are used.
+    env = {"CC": "clang", "CFLAGS": "-g -O1 -Wno-cast-qual"} \
+        if shutil.which("clang") else {}
     build("sanitized",
           ["--enable-werror", "--enable-sanitizers=address,undefined"], env)
     return Count(passed=1)

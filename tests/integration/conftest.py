@@ -56,7 +56,7 @@ def installed():
     shutil.rmtree(prefix)
 
 
-def _make(installed, settings=""):
+def _make(installed, settings=None):
     root = pathlib.Path(tempfile.mkdtemp(prefix="hk-test-"))
     platform = Platform(root, BUILD, settings=settings, installed=installed)
     try:
@@ -100,10 +100,10 @@ def fresh_platform(installed):
 
 @pytest.fixture
 def make_platform(installed):
-    """make_platform(settings): a platform with more text in hikyaku.conf."""
+    """make_platform({"smtpd": ["a = 1"]}): a platform with more settings."""
     made = []
 
-    def make(settings=""):
+    def make(settings=None):
         made.append(_make(installed, settings))
         return made[-1]
 

@@ -73,7 +73,7 @@ def test_corpus_can_be_sent():
         assert name not in names
         names.add(name)
         assert octets.endswith(b"\r\n"), name
-        assert not re.search(rb"\r(?!\n)|(?<!\r)\n", octets), name
+        assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", octets), name
         assert max(map(len, octets.split(b"\r\n"))) <= 998, name
 
 
@@ -128,7 +128,7 @@ def test_submission_keeps_octets(platform, empty):
                          ids=[n for n, _ in generate.broken()])
 def test_bare_cr_or_lf_is_refused(platform, empty, name, octets):
     """RFC 5321 2.3.8 and 4.1.1.4: no bare CR or LF in mail data, and only
-    <CRLF>.<CRLF> ends it."""
+    <CRLF>.<CRLF> ends it.  No NUL either (RFC 6152 2)."""
     mark = platform.log_mark()
     with platform.smtp() as smtp:
         with pytest.raises(smtplib.SMTPResponseException) as refused:

@@ -71,10 +71,18 @@ tenantd {{
 	uri = "ldap://127.0.0.1:{ldap}"
 	bind-dn = "cn=tenantd,ou=platform,o=hikyaku"
 	password-file = "{root}/ldap/tenantd.password"
-}}
-smtpd {{ mechanisms = {{ {mechanisms} }} }}
-pop3d {{ mechanisms = {{ {mechanisms} }} }}
-imapd {{ mechanisms = {{ {mechanisms} }} }}
+{tenantd}}}
+smtpd {{
+	mechanisms = {{ {mechanisms} }}
+{smtpd}}}
+deliveryd {{
+{deliveryd}}}
+pop3d {{
+	mechanisms = {{ {mechanisms} }}
+{pop3d}}}
+imapd {{
+	mechanisms = {{ {mechanisms} }}
+{imapd}}}
 """
 
 
@@ -108,14 +116,15 @@ def reachable(path):
 class Platform:
     """The platform in root, from the build tree build."""
 
-    def __init__(self, root, build, ports=None, settings="",
+    def __init__(self, root, build, ports=None, settings=None,
                  installed=None):
-        """installed: a prefix to copy, instead of installing the build."""
+        """settings: further lines of sections, {"smtpd": ["a = 1"]}.
+        installed: a prefix to copy, instead of installing the build."""
         self.installed = installed
         self.root = pathlib.Path(root).resolve()
         self.build = pathlib.Path(build).resolve()
         self.ports = ports or free_ports(SERVICES)
-        self.settings = settings  # more text for hikyaku.conf
+        self.settings = settings or {}
         self.as_root = os.geteuid() == 0
         self.prefix = self.root / "prefix"
         self.conf = self.root / "hikyaku.conf"
@@ -176,7 +185,11 @@ class Platform:
             log=self.log_path, ldap=self.ports["ldap"],
             metrics=self.ports["metrics"], users="\n".join(
                 '\t%s = "%d"' % item for item in UIDS.items()),
-            files=", ".join('"%s"' % f for f in files))
+            files=", ".join('"%s"' % f for f in files),
+            **{name: "".join("\t%s\n" % line
+                             for line in self.settings.get(name, ()))
+               for name in ("tenantd", "smtpd", "deliveryd", "pop3d",
+                            "imapd")})
         for name in SERVICES:
             if name in ("ldap", "metrics"):
                 continue
@@ -186,7 +199,7 @@ class Platform:
                 addresses.append("%s/run/lmtp.sock" % self.root)
             text += "listen %s { address = { %s } }\n" % (
                 name, ", ".join('"%s"' % a for a in addresses))
-        return text + self.settings
+        return text
 
     # ---- running it ----------------------------------------------------------
 
