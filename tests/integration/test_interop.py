@@ -126,12 +126,11 @@ def test_dovecot_takes_the_tree_and_gives_it_back(fresh_platform):
             pop.quit()
             imap.select("INBOX")
             imap.store("1", "+FLAGS", r"(\Answered)")
+        sync(home / "Maildir", where, where.stat().st_uid)
     assert theirs[0] == ours[0]
     for uid, flags in ours[1].items():
         assert theirs[1][uid] == flags
     assert len(theirs[1]) == len(ours[1]) + 1
-    owner = where.stat().st_uid
-    sync(home / "Maildir", where, owner)
     with platform.imap(KEN) as imap:
         pop = platform.pop(KEN)
         back = view(imap, pop)

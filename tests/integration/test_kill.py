@@ -125,12 +125,11 @@ def test_kill(fresh_platform, victim):
                 assert others <= set(platform.processes()), \
                     "the new hikyakud did not adopt what still ran"
             # A session process comes back when somebody needs it.
-            if victim.endswith("session"):
+            if victim == "imapd session":
                 patiently(inbox, platform, YUKI)
-                if victim.startswith("pop3d"):
-                    # The dead process holds no maildrop any more.
-                    patiently(unique_ids, platform, HANAKO)
-                    pop = patiently(platform.pop, HANAKO)
+            elif victim == "pop3d session":
+                pop = patiently(platform.pop, HANAKO)
+                patiently(unique_ids, platform, YUKI)
             else:
                 wait_for(platform, victim, killed)
             traffic.wait(20)
