@@ -3,7 +3,6 @@
 
 import imaplib
 import os
-import pathlib
 import poplib
 import re
 import shutil
@@ -80,15 +79,18 @@ def view(imap, pop):
     return validity, flags, [s.split()[1] for s in pop.uidl()[1]]
 
 
-def sync(source, target, owner=None):
-    """Makes target the same tree as source, as a migration would."""
-    target = pathlib.Path(target)
-    if target.exists():
-        shutil.rmtree(target)
-    subprocess.run(["cp", "-a", source, target], check=True)
-    if owner is not None:
-        subprocess.run(["chown", "-R", "%d:%d" % (owner, owner), target],
-                       check=True)
+def sync(source, target, owner):
+    """Makes target's content that of source, as a migration would; the
+    directory itself stays, since a session process may have it open."""
+    target.mkdir(exist_ok=True)
+    for entry in target.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    subprocess.run(["cp", "-a", "%s/." % source, target], check=True)
+    subprocess.run(["chown", "-R", "%d:%d" % (owner, owner), target],
+                   check=True)
 
 
 def test_dovecot_takes_the_tree_and_gives_it_back(fresh_platform):
