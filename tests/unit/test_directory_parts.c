@@ -240,6 +240,54 @@ test_db(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* A page goes bad under a running process: one error, then a new table. */
+static void
+test_db_panic(void **state)
+{
+	static const char filler[1000];
+	char directory[] = "/tmp/hk-db-XXXXXX", path[64], command[64], key[16];
+	CLEANUP(buf_fini) struct buf value = { .max = 2000 };
+	struct db *db = NULL;
+	unsigned failed = 0;
+	struct stat st;
+	bool found = false;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	/* Less memory than the table has, so that pages are read again. */
+	assert_int_equal(db_open(directory, 64 * 1024, &db, NULL), 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		(void)snprintf(key, sizeof(key), "%05u", i);
+		assert_int_equal(db_put(db, span_str(key),
+				     span_of(filler, sizeof(filler)), NULL),
+		    0);
+	}
+	(void)snprintf(path, sizeof(path), "%s/table.db", directory);
+	assert_int_equal(stat(path, &st), 0);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	for (long at = 16384 + 100; at < st.st_size; at += 8192) {
+		assert_int_equal(fseek(f, at, SEEK_SET), 0);
+		(void)fputc('!', f);
+	}
+	assert_int_equal(fclose(f), 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		(void)snprintf(key, sizeof(key), "%05u", i);
+		buf_clear(&value);
+		failed += db_get(db, span_str(key), &value, &found, NULL) == -1;
+	}
+	assert_true(failed > 0);
+	assert_int_equal(db_put(db, SPAN("a"), SPAN("new"), NULL), 0);
+	buf_clear(&value);
+	assert_int_equal(db_get(db, SPAN("a"), &value, &found, NULL), 0);
+	assert_true(found);
+	assert_string_equal(buf_str(&value), "new");
+	db_close(db);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", directory);
+	assert_int_equal(system(command), 0);
+}
+
 int
 main(void)
 {
@@ -249,6 +297,7 @@ main(void)
 		cmocka_unit_test(test_cache_is_bounded),
 		cmocka_unit_test(test_filter_escape),
 		cmocka_unit_test(test_db),
+		cmocka_unit_test(test_db_panic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
