@@ -2,6 +2,9 @@
 """The directory: what slapd refuses, and what tenantd makes of the rest."""
 
 import base64
+import hashlib
+import hmac
+import imaplib
 import os
 import pathlib
 import poplib
@@ -323,6 +326,83 @@ def test_mechanisms(platform):
         with pytest.raises(smtplib.SMTPAuthenticationError):
             s.auth("CRAM-MD5", s.auth_cram_md5)
         s.close()
+
+
+class Scram:
+    """The client's side of RFC 5802, for imaplib's authenticate."""
+
+    def __init__(self, login, password):
+        self.login, self.password = login, password.encode()
+        self.nonce = base64.b64encode(os.urandom(12)).decode()
+        self.verified = False
+
+    def __call__(self, challenge):
+        text = challenge.decode()
+        if not text:
+            self.bare = "n=%s,r=%s" % (self.login, self.nonce)
+            return ("n,," + self.bare).encode()
+        fields = dict(f.split("=", 1) for f in text.split(","))
+        if "v" in fields:
+            self.verified = base64.b64decode(fields["v"]) == self.signature
+            return b""
+        assert fields["r"].startswith(self.nonce)
+        salted = hashlib.pbkdf2_hmac(
+            "sha256", self.password, base64.b64decode(fields["s"]),
+            int(fields["i"]))
+        final = "c=biws,r=" + fields["r"]
+        message = ",".join((self.bare, text, final)).encode()
+
+        def mac(key, octets):
+            return hmac.new(key, octets, "sha256").digest()
+
+        key = mac(salted, b"Client Key")
+        stored = hashlib.sha256(key).digest()
+        proof = bytes(a ^ b for a, b in zip(key, mac(stored, message)))
+        self.signature = mac(mac(salted, b"Server Key"), message)
+        return (final + ",p=" + base64.b64encode(proof).decode()).encode()
+
+
+def scram(platform, login, password=PASSWORD):
+    """Logs in by SCRAM-SHA-256; False when it is refused."""
+    client = Scram(login, password)
+    box = imaplib.IMAP4_SSL("127.0.0.1", platform.ports["imaps"],
+                            ssl_context=_tls(platform))
+    try:
+        box.authenticate("SCRAM-SHA-256", client)
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        box.shutdown()
+    assert client.verified, "the server did not prove itself"
+    return True
+
+
+def _tls(platform):
+    context = platform.tls()
+    context.check_hostname = False
+    return context
+
+
+def test_scram(platform, edited):
+    """RFC 5802, and that its material dies with the password."""
+    dn = account(edited)
+    assert scram(platform, "hanako@aozora.example")
+    assert not scram(platform, "hanako@aozora.example", "wrong")
+    assert not scram(platform, "nobody@aozora.example")
+    assert not scram(platform, edited, "first-1")  # hash only, no material
+
+    made = subprocess.run(
+        [platform.prefix / "libexec/hikyaku/hash-password", "--ldif"],
+        input="second-2\n", capture_output=True, text=True, check=True)
+    lines = made.stdout.splitlines()
+    platform.ldap("ldapmodify", "dn: %s\nchangetype: modify\n"
+                  "replace: userPassword\n%s\n-\nadd: hkSecret\n%s\n" % (
+                      dn, lines[0], "\n".join(lines[1:])))
+    assert eventually(lambda: scram(platform, edited, "second-2"), 3)
+    platform.ldap("ldapmodify", replace(dn, "userPassword", "third-3"))
+    time.sleep(0.5)
+    assert not scram(platform, edited, "second-2")
+    assert can_login(platform, edited, "third-3") is True
 
 
 def test_logins(platform):
