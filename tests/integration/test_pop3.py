@@ -170,7 +170,7 @@ def test_password_in_clear_refused(platform):
 
 def test_plaintext_login_by_configuration(make_platform):
     """plaintext-login = yes, where a provider has such clients."""
-    platform = make_platform("pop3d { plaintext-login = yes }\n")
+    platform = make_platform({"pop3d": ["plaintext-login = yes"]})
     with login(Wire(platform, "pop3")) as w:
         assert b"USER" in capa(w)
         assert w.pop3(b"QUIT").startswith(b"+OK")
@@ -603,8 +603,8 @@ def test_reload(make_platform):
     """A reload keeps sessions, and new settings count for those to come."""
     platform = make_platform()
     with session(platform) as w:
-        platform.conf.write_text(platform.conf.read_text() +
-                                 "pop3d { plaintext-login = yes }\n")
+        platform.conf.write_text(platform.conf.read_text().replace(
+            "pop3d {\n", "pop3d {\n\tplaintext-login = yes\n"))
         platform.hikyaku("reload")
         assert w.pop3(b"STAT").startswith(b"+OK ")
         with login(Wire(platform, "pop3"), HANAKO) as other:
@@ -615,7 +615,7 @@ def test_reload(make_platform):
 def test_idle_session_processes_end(make_platform):
     """A session process without clients ends after a while; a client that
     comes at that moment is served all the same."""
-    platform = make_platform("session-idle = 1s\n")
+    platform = make_platform({"": ["session-idle = 1s"]})
     mark = platform.log_mark()
     for step in range(12):
         with session(platform) as w:

@@ -199,7 +199,7 @@ class Platform:
                 addresses.append("%s/run/lmtp.sock" % self.root)
             text += "listen %s { address = { %s } }\n" % (
                 name, ", ".join('"%s"' % a for a in addresses))
-        return text
+        return "\n".join([text, *self.settings.get("", ()), ""])
 
     # ---- running it ----------------------------------------------------------
 
