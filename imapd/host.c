@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "imapd/host.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "imapd/session.h"
 
 /* A mailbox opened again soon then costs two stats. */
-#define VIEW_CACHE_OCTETS (32 * 1024 * 1024)
+#define VIEW_CACHE_OCTETS (4 * 1024 * 1024)
 /* Octets a second a client must take or send; the slowest modem does. */
 #define RATE_MIN 100
 /* The clock that looks for quiet sessions. */
@@ -22,6 +23,8 @@
 #define REST_AFTER_MS 3000
 /* Idling without a watch (no inotify), it looks this often. */
 #define POLL_EVERY_MS 5000
+/* What packed views leave behind goes back to the kernel this often. */
+#define TRIM_EVERY_MS 5000
 
 struct host {
 	struct daemon *daemon;
@@ -34,6 +37,9 @@ struct host {
 	_Atomic uint64_t message_max;
 	pthread_mutex_t mutex; /* guards sessions and their member hosted */
 	struct imap_session *sessions;
+	/* Of the clock alone. */
+	bool rested;
+	uint64_t trimmed_ms;
 };
 
 struct store *
@@ -103,6 +109,24 @@ host_session_parked(struct host *host, struct imap_session *s)
 	(void)pthread_mutex_unlock(&host->mutex);
 }
 
+/* On a worker: it takes the allocator's locks for a while. */
+static void
+host_trim(void *arg)
+{
+	(void)arg;
+	(void)malloc_trim(0);
+}
+
+static void
+host_trim_sometimes(struct host *host, uint64_t now)
+{
+	if (!host->rested || now - host->trimmed_ms < TRIM_EVERY_MS)
+		return;
+	host->rested = false;
+	host->trimmed_ms = now;
+	(void)reactor_defer(host->reactor, host_trim, NULL, NULL);
+}
+
 /* Wakes who should rest, or look for mail. */
 static void
 host_tick(struct reactor *r, void *arg)
@@ -111,6 +135,7 @@ host_tick(struct reactor *r, void *arg)
 	uint64_t now = clock_ms();
 
 	(void)r;
+	host_trim_sometimes(host, now);
 	(void)pthread_mutex_lock(&host->mutex);
 	for (struct imap_session *s = host->sessions; s != NULL;
 	     s = s->hosted.next) {
@@ -119,7 +144,7 @@ host_tick(struct reactor *r, void *arg)
 		if (!s->hosted.parked)
 			continue;
 		if (s->hosted.can_rest && quiet_ms >= REST_AFTER_MS)
-			s->hosted.rest_asked = true;
+			host->rested = s->hosted.rest_asked = true;
 		else if (!s->hosted.polls || quiet_ms < POLL_EVERY_MS)
 			continue;
 		/* Woken once; parking again makes it a candidate again. */
