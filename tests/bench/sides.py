@@ -9,15 +9,14 @@ an account's Maildir lies, so that rows can fill it with files directly.
 import base64
 import crypt
 import hashlib
+import imaplib
 import os
 import pathlib
+import poplib
 import shutil
-import subprocess
-import tempfile
 
 from peers.dovecot import Dovecot
 from peers.postfix import Postfix
-from support import certs
 from support.platform import Platform
 
 PASSWORD = "hikyaku-demo"
@@ -29,10 +28,10 @@ def user(number):
     return "user%06u@%s" % (number, DOMAIN)
 
 
-def ssha256(password, salt=b"benchsalt"):
+def ssha(password, salt=b"benchsalt"):
     """A cheap hash, so that rows which are not about hashing show the rest."""
-    digest = hashlib.sha256(password.encode() + salt).digest()
-    return "{SSHA256}" + base64.b64encode(digest + salt).decode()
+    digest = hashlib.sha1(password.encode() + salt).digest()
+    return "{SSHA}" + base64.b64encode(digest + salt).decode()
 
 
 def sha512_crypt(password):
@@ -313,21 +312,112 @@ class PeerSide(Side):
 
 # ---- ours ------------------------------------------------------------------------
 
+_UID = 200900
+# Dovecot and Postfix take as many connections of one client, too, and
+# passwords in clear.
+_SETTINGS = {
+    "smtpd": ["client-connections-max = 0"],
+    "pop3d": ["plaintext-login = yes"],
+    "imapd": ["plaintext-login = yes"],
+}
+
+
 class HikyakuSide(Side):
     """The platform as the demo has it, with a tenant for the bench."""
 
     name = "Hikyaku"
 
-    def __init__(self, *args, build, settings="", **kwargs):
+    def __init__(self, *args, build, **kwargs):
         super().__init__(*args, **kwargs)
-        self.build, self.settings = build, settings
+        self.build = build
         self.ids = {}
 
     def start(self):
         self.platform = Platform(self.directory / "hikyaku", self.build,
-                                 settings=self.settings)
+                                 settings=_SETTINGS)
+        self.platform.certificate_files = [self.certificate]
         self.platform.create()
         self.platform.slapd("start")
-        self.ids = self._add_tenant()
+        self.platform.ldap("ldapadd", self._tenant() + "".join(
+            self._account(n) for n in range(self.accounts)))
+        self.ids = self._read_ids()
         self.platform.hikyaku("start")
+        # The first session process of the tenant makes its directory.
+        for service in ("pop3", "imap"):
+            getattr(self, "_login_" + service)()
         return self
+
+    def stop(self):
+        self.platform.destroy()
+
+    def connect(self, service):
+        return "127.0.0.1:%d" % self.platform.ports[service]
+
+    def pids(self):
+        slapd = int((self.platform.root / "ldap" / "slapd.pid").read_text())
+        return descendants([slapd, *self.platform.processes()])
+
+    def maildir(self, number):
+        account = self.ids[number]
+        shard = hashlib.sha256(account.encode()).hexdigest()[:2]
+        return (self.platform.root / "store" / "bench" / shard / account
+                / "Maildir")
+
+    def _make(self, maildir):
+        super()._make(maildir)
+        for path in (maildir.parent, maildir.parent.parent):
+            path.chmod(0o700)
+            os.chown(path, *self.owner())
+
+    def owner(self):
+        return _UID, _UID
+
+    def _login_pop3(self):
+        pop = poplib.POP3("127.0.0.1", self.platform.ports["pop3"])
+        pop.user(user(0))
+        pop.pass_(PASSWORD)
+        pop.quit()
+
+    def _login_imap(self):
+        imap = imaplib.IMAP4("127.0.0.1", self.platform.ports["imap"])
+        imap.login(user(0), PASSWORD)
+        imap.logout()
+
+    def _read_ids(self):
+        """The accounts' entryUUIDs, in the order of their numbers."""
+        text = self.platform.ldap(
+            "ldapsearch", "", "-LLL", "-o", "ldif-wrap=no", "-b",
+            "ou=accounts,ou=bench,ou=tenants,o=hikyaku", "-s", "one",
+            "-E", "pr=500/noprompt", "uid", "entryUUID")
+        found = {}
+        for block in text.split("\n\n"):
+            lines = dict(line.split(": ", 1) for line in block.split("\n")
+                         if ": " in line)
+            if "uid" in lines and "entryUUID" in lines:
+                found[lines["uid"]] = lines["entryUUID"]
+        return [found[user(n)] for n in range(self.accounts)]
+
+    def _tenant(self):
+        branch = "ou=bench,ou=tenants,o=hikyaku"
+        return "\n\n".join([
+            "dn: %s\nobjectClass: organizationalUnit\nobjectClass: hkTenant\n"
+            "ou: bench\nhkTenantStatus: active\nhkUid: %d\nhkGid: %d\n"
+            "hkHost: %s\nhkClass: cn=basic,ou=classes,ou=platform,o=hikyaku\n"
+            "hkAdminGroup: cn=owners,ou=admins,%s" % (
+                branch, _UID, _UID, HOST, branch),
+            *("dn: ou=%s,%s\nobjectClass: organizationalUnit\nou: %s" % (
+                unit, branch, unit)
+              for unit in ("domains", "accounts", "groups", "admins")),
+            "dn: associatedDomain=%s,ou=domains,%s\nobjectClass: hkDomain\n"
+            "associatedDomain: %s\nhkTenantStatus: active\n"
+            "hkAdminGroup: cn=owners,ou=admins,%s" % (
+                DOMAIN, branch, DOMAIN, branch), ""]) + "\n"
+
+    def _account(self, number):
+        address = user(number)
+        return ("dn: uid=%s,ou=accounts,ou=bench,ou=tenants,o=hikyaku\n"
+                "objectClass: inetOrgPerson\nobjectClass: hkAccount\n"
+                "uid: %s\ncn: %s\nsn: Bench\nmail: %s\n"
+                "mailLocalAddress: %s\nhkStatus: active\n"
+                "userPassword: %s\n\n" % (
+                    address, address, address, address, address, self.hashed))

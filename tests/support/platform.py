@@ -130,6 +130,7 @@ class Platform:
         self.conf = self.root / "hikyaku.conf"
         self.log_path = self.root / "log" / "hikyaku.log"
         self.certificates = self.root / "certs"
+        self.certificate_files = None  # others than the demo's
 
     # ---- making it ---------------------------------------------------------
 
@@ -177,8 +178,9 @@ class Platform:
 
     def conf_text(self):
         """The whole configuration, a complete example of a small node."""
-        files = [self.certificates / ("%s.%s.pem" % (host, kind))
-                 for host in HOSTS for kind in ("ecdsa", "rsa")]
+        files = self.certificate_files or [
+            self.certificates / ("%s.%s.pem" % (host, kind))
+            for host in HOSTS for kind in ("ecdsa", "rsa")]
         text = _CONF.format(
             mechanisms='"SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN"',
             root=self.root, daemons=self.prefix / "libexec" / "hikyaku",
