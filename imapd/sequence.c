@@ -104,10 +104,8 @@ sequence_set_resolve(struct sequence_set *set, uint32_t largest)
 		if (range_resolve(&r, largest))
 			set->ranges[kept++] = r;
 	}
-	if (kept > 0)         /* else there may be no array at all */
-		if (kept > 0) /* a set that was never parsed has no ranges */
-			qsort(set->ranges, kept, sizeof(*set->ranges),
-			    range_compare);
+	if (kept > 0) /* else there may be no array at all */
+		qsort(set->ranges, kept, sizeof(*set->ranges), range_compare);
 	for (size_t i = 0; i < kept; i++) {
 		struct sequence_range *r = &set->ranges[i], *last;
 
