@@ -117,12 +117,13 @@ clients_main(int sockets, unsigned count)
 			.msg_controllen = sizeof(control) };
 		SSL *ssl = SSL_new(ctx);
 		int fd;
+		char host[] = "mail.example"; /* the macro drops const */
 
 		if (recvmsg(sockets, &msg, 0) != 1)
 			_exit(1);
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
 		(void)SSL_set_fd(ssl, fd);
-		(void)SSL_set_tlsext_host_name(ssl, "mail.example");
+		(void)SSL_set_tlsext_host_name(ssl, host);
 		if (SSL_connect(ssl) != 1 || SSL_write(ssl, "in\r\n", 4) != 4 ||
 		    SSL_read(ssl, octets, 9) != 9)
 			_exit(1);

@@ -178,7 +178,6 @@ test_file_tls(void **state)
 static void
 test_file_shrank(void **state)
 {
-	CLEANUP(buf_fini) struct buf got;
 	struct rig rig;
 	struct probe *p;
 	char part[65536];
