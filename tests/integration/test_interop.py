@@ -88,7 +88,14 @@ def sync(source, target, owner):
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    subprocess.run(["cp", "-a", "%s/." % source, target], check=True)
+    for tries in range(5):
+        # A file that the other server replaces meanwhile makes cp complain.
+        got = subprocess.run(["cp", "-a", "%s/." % source, target],
+                             check=False, capture_output=True, text=True)
+        if got.returncode == 0:
+            break
+        time.sleep(0.2)
+    assert got.returncode == 0, got.stderr
     subprocess.run(["chown", "-R", "%d:%d" % (owner, owner), target],
                    check=True)
 

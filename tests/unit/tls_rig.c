@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- certificates --------------------------------------------------- */
@@ -109,6 +110,9 @@ bool
 tls_client_start(
     struct tls_client *t, int fd, const struct tls_client_options *options)
 {
+	/* OpenSSL's macros drop const. */
+	char name[256], sigalgs[256];
+
 	*t = (struct tls_client){ .ctx = SSL_CTX_new(TLS_client_method()) };
 	assert_non_null(t->ctx);
 	(void)SSL_CTX_set_session_cache_mode(
@@ -118,11 +122,14 @@ tls_client_start(
 	assert_non_null(t->ssl);
 	SSL_set_app_data(t->ssl, t);
 	(void)SSL_set_fd(t->ssl, fd);
-	if (options->name != NULL)
-		(void)SSL_set_tlsext_host_name(t->ssl, options->name);
-	if (options->sigalgs != NULL)
-		assert_int_equal(
-		    SSL_set1_sigalgs_list(t->ssl, options->sigalgs), 1);
+	if (options->name != NULL) {
+		(void)snprintf(name, sizeof(name), "%s", options->name);
+		(void)SSL_set_tlsext_host_name(t->ssl, name);
+	}
+	if (options->sigalgs != NULL) {
+		(void)snprintf(sigalgs, sizeof(sigalgs), "%s", options->sigalgs);
+		assert_int_equal(SSL_set1_sigalgs_list(t->ssl, sigalgs), 1);
+	}
 	if (options->version != 0) {
 		(void)SSL_set_min_proto_version(t->ssl, options->version);
 		(void)SSL_set_max_proto_version(t->ssl, options->version);
