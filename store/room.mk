@@ -54,9 +54,9 @@ tests_fuzz_fuzz_mailbox_name_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS)
 tests_fuzz_fuzz_mailbox_name_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
-check_PROGRAMS += tests/support/store_tool
-tests_support_store_tool_SOURCES = tests/support/store_tool.c
-tests_support_store_tool_LDADD = store/libstore.a common/libcommon.a \
+check_PROGRAMS += tests/tools/store_tool
+tests_tools_store_tool_SOURCES = tests/tools/store_tool.c
+tests_tools_store_tool_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS)
 
 unit_tests += tests/unit/test_store_threads

@@ -18,7 +18,7 @@ import pytest
 from conftest import BUILD
 from peers import Dovecot, PeerMissing
 
-TOOL = BUILD / "tests" / "support" / "store_tool"
+TOOL = BUILD / "tests" / "tools" / "store_tool"
 ACCOUNT = "user-1"
 PEER_UID = 61003
 

@@ -9,7 +9,7 @@ import tempfile
 import pytest
 from conftest import BUILD
 
-TOOL = BUILD / "tests" / "support" / "store_tool"
+TOOL = BUILD / "tests" / "tools" / "store_tool"
 
 
 @pytest.fixture
