@@ -18,18 +18,13 @@ import time
 import urllib.request
 
 import pytest
+from support.ports import free_port
 
 BUILD = pathlib.Path(os.environ.get("HK_BUILD", "."))
 DAEMONS = ("tenantd", "deliveryd", "smtpd", "pop3d", "imapd")
 ROOT = os.geteuid() == 0
 # Ids that nobody has; Debian keeps 60000 to 64999 for packages that ask.
 OTHER = 62300
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Client:

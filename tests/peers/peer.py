@@ -8,8 +8,9 @@ import smtplib
 import tempfile
 import time
 
-from .root import (
-    CACHE, PeerMissing, PrivateRoot, free_port, unpack, wait_for_port)
+from support.ports import free_port
+
+from .root import CACHE, PeerMissing, PrivateRoot, unpack, wait_for_port
 
 
 class Peer:

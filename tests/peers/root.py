@@ -32,13 +32,6 @@ class PeerMissing(Exception):
     """The peer cannot be had here; the text says why."""
 
 
-def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def wait_for_port(port, seconds=20, alive=lambda: True):
     """Waits until something accepts connections on 127.0.0.1:port."""
     deadline = time.monotonic() + seconds

@@ -27,6 +27,7 @@ import subprocess
 import time
 
 from . import certs
+from .ports import free_ports
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PASSWORD = "hikyaku-demo"
@@ -86,20 +87,6 @@ imapd {{
 """
 
 
-def free_ports(names):
-    """Ports that nobody listens on, all different."""
-    sockets = []
-    try:
-        for _ in names:
-            s = socket.socket()
-            s.bind(("127.0.0.1", 0))
-            sockets.append(s)
-        return {n: s.getsockname()[1] for n, s in zip(names, sockets)}
-    finally:
-        for s in sockets:
-            s.close()
-
-
 def reachable(path):
     """The first directory above path that other users cannot pass, or None.
 
@@ -156,7 +143,8 @@ class Platform:
             for kind in ("ecdsa", "rsa"):
                 certs.make_certificate(self.certificates, host, kind)
         self.slapd("init")
-        self.write_conf()
+        if not self.conf.exists():  # else its owner may have changed it
+            self.write_conf()
 
     def install(self, prefix=None):
         """Installs the build tree; only what changed is copied."""
@@ -169,12 +157,10 @@ class Platform:
                     "INSTALL=install -C"])
 
     def write_conf(self):
-        text = self.conf_text()
-        if not self.conf.exists() or self.conf.read_text() != text:
-            with contextlib.suppress(FileNotFoundError):
-                self.conf.unlink()
-            self.conf.touch(0o600)
-            self.conf.write_text(text)
+        with contextlib.suppress(FileNotFoundError):
+            self.conf.unlink()
+        self.conf.touch(0o600)
+        self.conf.write_text(self.conf_text())
 
     def conf_text(self):
         """The whole configuration, a complete example of a small node."""
