@@ -2,7 +2,7 @@
 """Fixtures of the integration tests.
 
 They run against the build tree that HK_BUILD names (./check sets it; without
-it, ./build/check).  platform is one running platform for the whole run, with
+it, ./build/check).  platform is one running platform for each file, with
 free ports and a temporary directory; fresh_platform gives a test one of its
 own, to break.
 """
@@ -84,7 +84,9 @@ def _finish(platform):
     assert PASSWORD not in text, "a password is in the log"
 
 
-@pytest.fixture(scope="session")
+# One for each file: failed logins make the next ones from the same address
+# wait, and a file's tests shall not pay for those of another.
+@pytest.fixture(scope="module")
 def platform(installed):
     made = _make(installed)
     yield made
