@@ -60,6 +60,34 @@ def load(build, side, row, seconds):
     return figures
 
 
+def idle_memory(build, side, row):
+    """KB of memory that each of the row's clients costs while it idles."""
+    before = side.pss_kib()
+    process = subprocess.Popen(
+        [str(a) for a in (
+            build / "tests/bench/load", "--script",
+            SCRIPTS / (row.script + ".load"), "--connect",
+            side.connect(row.service), "--clients", row.clients, "--users",
+            row.users, "--seconds", 3600, "--tls", "implicit")],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        last, now = -1, 0
+        # Until it no longer changes: all are in, and have come to rest.
+        while now != last:
+            time.sleep(5)
+            last, now = now, side.pss_kib()
+            if process.poll() is not None:
+                raise WrongAnswer("the load generator ended: %s"
+                                  % process.stdout.read())
+            if abs(now - last) < 0.005 * now:
+                break
+        return {"rate": (now - before) / row.clients}
+    finally:
+        process.kill()
+        process.wait()
+        time.sleep(1)
+
+
 def spread(values):
     """Median, and half the range in per cent of it."""
     middle = statistics.median(values)

@@ -30,6 +30,8 @@ def row_line(row, results, both):
         return ("| %s | %s | %s | failed | | |" % (
             row.title, *(_cell(r) if isinstance(r, list) else "wrong: " + r
                          for r in (ours, peer))), False)
+    if row.memory:
+        return _memory_line(row, ours, peer), True
     ratio = _median(ours, "rate") / _median(peer, "rate")
     return ("| %s | %s | %s | **%.2f** | %.2f / %.2f | %.2f / %.2f |" % (
         row.title, _cell(ours), _cell(peer), ratio,
@@ -37,12 +39,21 @@ def row_line(row, results, both):
         _median(ours, "cpu_ms"), _median(peer, "cpu_ms")), True)
 
 
-def page(lines, limits, rounds, seconds, machine, date):
+def _memory_line(row, ours, peer):
+    cells = []
+    for figures in (ours, peer):
+        middle, width = measure.spread([f["rate"] for f in figures])
+        cells.append("%.1f KB ±%.0f %%" % (middle, width))
+    return "| %s | %s | %s | **%.2f** | | |" % (
+        row.title, *cells, _median(peer, "rate") / _median(ours, "rate"))
+
+
+def page(lines, limits, rounds, seconds, machine, date, arguments):
     """The whole of RESULTS.md."""
     return """\
 # Hikyaku beside Postfix and Dovecot
 
-Made by `tests/bench/run` on %s: Linux %s, %d processors.  %d rounds a row,
+Made by `tests/bench/run%s` on %s: Linux %s, %d processors.  %d rounds a row,
 A B A B, %g seconds each where a row goes by time; the median, and half the
 range in per cent of it.  A ratio above 1 is in Hikyaku's favour.  SMTP and
 LMTP rows count messages that are in their mailbox, not only acknowledged.
@@ -53,7 +64,7 @@ loopback.
 
 %s
 %s
-""" % (date, machine.release, os.cpu_count(), rounds, seconds,
+""" % (" " + arguments if arguments else "", date, machine.release, os.cpu_count(), rounds, seconds,
        number(limits["flushes"]), number(limits["flushes_grouped"]),
        number(limits["round_trips"]), number(limits["octets"] / 1e6),
        HEAD, "\n".join(lines))

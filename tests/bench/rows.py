@@ -18,6 +18,7 @@ class Row:
     mailbox: int = -1	   # messages of each INBOX before; -1: as it is
     arrives: bool = False  # counts what is in mailboxes, not what was said
     quick: bool = False	   # part of --quick
+    memory: bool = False   # what so many idle clients cost, in KB each
 
 
 def _smtp():
@@ -73,4 +74,13 @@ def _imap():
                       quick=count == 1000)
 
 
-ROWS = [*_smtp(), *_lmtp(), *_pop3(), *_imap()]
+def _idle():
+    for clients in (200, 1000):
+        yield Row("imap-idle-tls-%d" % clients,
+                  "memory of an idle IMAP session (TLS, IDLE, 1,000 messages), "
+                  "%d of them on 10 accounts" % clients,
+                  "imap-idle", "imaps", clients, mailbox=1000, users=10,
+                  memory=True, quick=clients == 200)
+
+
+ROWS = [*_smtp(), *_lmtp(), *_pop3(), *_imap(), *_idle()]
