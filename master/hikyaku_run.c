@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -218,10 +220,23 @@ stop_orphans(struct command_context *ctx)
 	return 3;
 }
 
+/* The process behind the socket: a descriptor that tells when it is gone. */
+static int
+peer_pidfd(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return -1;
+	return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
 int
 hikyaku_stop(struct command_context *ctx, int argc, char **argv)
 {
 	CLEANUP(fd_close) int fd = -1;
+	CLEANUP(fd_close) int pidfd = -1;
 	CLEANUP(buf_fini) struct buf b = { .max = 0 };
 	struct err err = ERR_INIT;
 	int wait_ms;
@@ -234,14 +249,21 @@ hikyaku_stop(struct command_context *ctx, int argc, char **argv)
 	fd = hikyaku_connect(ctx);
 	if (fd == -1)
 		return stop_orphans(ctx);
+	pidfd = peer_pidfd(fd);
 	/* Three groups of daemons end one after the other. */
 	wait_ms = (int)ctx->top.drain_wait * 3000 + STOP_SPARE_MS;
 	packet_begin(&b, (struct packet_head){ ADMIN_VERSION, ADMIN_STOP, 0 });
 	if (packet_send(fd, buf_span(&b), NULL, 0, 1000, &err) == 0)
 		while (packet_recv(fd, &b, NULL, 0, NULL, wait_ms, &err) == 0)
 			;
-	if (err.kind == ERR_CLOSED)
+	if (err.kind == ERR_CLOSED) {
+		/* It closes its sockets a moment before it ends. */
+		struct pollfd gone = { .fd = pidfd, .events = POLLIN };
+
+		if (pidfd != -1)
+			(void)poll(&gone, 1, STOP_SPARE_MS);
 		return 0;
+	}
 	hikyaku_complain(&err);
 	return 1;
 }
