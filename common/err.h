@@ -21,7 +21,7 @@ enum err_kind {
 
 struct err {
 	enum err_kind kind;
-	int os;		  /* errno, or 0 */
+	int os;           /* errno, or 0 */
 	const char *file; /* where it was first seen */
 	int line;
 	char text[256];

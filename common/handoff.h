@@ -19,16 +19,16 @@
 #define HANDOFF_VERSION 1
 
 struct handoff {
-	struct log_id id;     /* the session's, kept over the border */
-	char service[16];     /* "pop3", "imap" */
+	struct log_id id; /* the session's, kept over the border */
+	char service[16]; /* "pop3", "imap" */
 	char tenant[64];
 	char account_id[65];
-	char address[321];    /* primary address of the account */
-	char login[321];      /* as the client gave it */
-	char mechanism[32];   /* "PLAIN", "PASS", "LOGIN", … */
-	char tag[129];	      /* IMAP: tag of the login command */
+	char address[321];  /* primary address of the account */
+	char login[321];    /* as the client gave it */
+	char mechanism[32]; /* "PLAIN", "PASS", "LOGIN", … */
+	char tag[129];      /* IMAP: tag of the login command */
 	struct conn_peer peer;
-	bool tls;	      /* the client's side is encrypted */
+	bool tls;              /* the client's side is encrypted */
 	uint64_t quota_octets; /* 0: none */
 	uint64_t message_max;  /* octets; 0: the configured one */
 };

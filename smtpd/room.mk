@@ -25,3 +25,14 @@ unit_tests += tests/unit/test_lmtp_client
 tests_unit_test_lmtp_client_SOURCES = tests/unit/test_lmtp_client.c
 tests_unit_test_lmtp_client_LDADD = smtpd/libsmtpd.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_smtp_command
+tests_unit_test_smtp_command_SOURCES = tests/unit/test_smtp_command.c
+tests_unit_test_smtp_command_LDADD = smtpd/libsmtpd.a mime/libmime.a \
+	common/libcommon.a $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_smtp_command
+tests_fuzz_fuzz_smtp_command_SOURCES = tests/fuzz/fuzz_smtp_command.c
+tests_fuzz_fuzz_smtp_command_LDADD = smtpd/libsmtpd.a mime/libmime.a \
+	common/libcommon.a
+tests_fuzz_fuzz_smtp_command_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

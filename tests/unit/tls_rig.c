@@ -127,7 +127,8 @@ tls_client_start(
 		(void)SSL_set_tlsext_host_name(t->ssl, name);
 	}
 	if (options->sigalgs != NULL) {
-		(void)snprintf(sigalgs, sizeof(sigalgs), "%s", options->sigalgs);
+		(void)snprintf(
+		    sigalgs, sizeof(sigalgs), "%s", options->sigalgs);
 		assert_int_equal(SSL_set1_sigalgs_list(t->ssl, sigalgs), 1);
 	}
 	if (options->version != 0) {

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* smtpd/command and smtpd/clients. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "smtpd/clients.h"
+#include "smtpd/command.h"
+
+static void
+test_verbs(void **state)
+{
+	static const struct {
+		struct span line;
+		enum smtp_verb verb;
+		const char *argument;
+	} rows[] = {
+		{ SPAN("EHLO mx.example"), SMTP_EHLO, "mx.example" },
+		{ SPAN("ehlo mx.example"), SMTP_EHLO, "mx.example" },
+		{ SPAN("MAIL FROM:<a@b.example>"), SMTP_MAIL,
+		    "FROM:<a@b.example>" },
+		{ SPAN("quit"), SMTP_QUIT, "" },
+		{ SPAN("QUIT \t "), SMTP_QUIT, "" },
+		{ SPAN("DATA"), SMTP_DATA, "" },
+		{ SPAN("DATAX"), SMTP_UNKNOWN, "" },
+		{ SPAN("MAIL\tFROM:<a@b.example>"), SMTP_UNKNOWN, NULL },
+		{ SPAN(" NOOP"), SMTP_UNKNOWN, NULL },
+		{ SPAN(""), SMTP_UNKNOWN, "" },
+		{ SPAN("GET / HTTP/1.1"), SMTP_FOREIGN, NULL },
+		{ SPAN("Host: x"), SMTP_FOREIGN, NULL },
+		{ SPAN("bdat 4 last"), SMTP_BDAT, "4 last" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct span argument;
+
+		assert_int_equal(
+		    smtp_verb_parse(rows[i].line, &argument), rows[i].verb);
+		if (rows[i].argument != NULL)
+			assert_true(
+			    span_eq(argument, span_str(rows[i].argument)));
+	}
+	assert_true(smtp_line_clean(SPAN("NOOP a\tb")));
+	assert_false(smtp_line_clean(SPAN("NOOP a\0b")));
+	assert_false(smtp_line_clean(SPAN("NOOP\nQUIT")));
+	assert_false(smtp_line_clean(SPAN("NOOP \x1b[2J")));
+	assert_false(smtp_line_clean(SPAN("NOOP \x7f")));
+}
+
+static void
+test_mail(void **state)
+{
+	static const struct {
+		struct span argument;
+		enum err_kind kind; /* ERR_NONE: it parses */
+		const char *domain;
+		bool has_size, body_8bit;
+		uint64_t size;
+	} rows[] = {
+		{ SPAN("FROM:<a@b.example>"), ERR_NONE, "b.example", false,
+		    false, 0 },
+		{ SPAN("from: <a@b.example>"), ERR_NONE, "b.example", false,
+		    false, 0 },
+		{ SPAN("FROM:<>"), ERR_NONE, "", false, false, 0 },
+		{ SPAN("FROM:<@r.example:a@b.example> SIZE=10 BODY=8BITMIME"),
+		    ERR_NONE, "b.example", true, true, 10 },
+		{ SPAN("FROM:<a@b.example> size=18446744073709551615"),
+		    ERR_NONE, "b.example", true, false, UINT64_MAX },
+		{ SPAN("FROM:<a@b.example> AUTH=<>  BODY=7bit"), ERR_NONE,
+		    "b.example", false, false, 0 },
+		{ SPAN("FROM:<a@b.example> SIZE=18446744073709551616"),
+		    ERR_SYNTAX, NULL, false, false, 0 },
+		{ SPAN("FROM:<a@b.example> SIZE="), ERR_SYNTAX, NULL, false,
+		    false, 0 },
+		{ SPAN("FROM:<a@b.example> SIZE"), ERR_SYNTAX, NULL, false,
+		    false, 0 },
+		{ SPAN("FROM:<a@b.example> SIZE=1 SIZE=2"), ERR_SYNTAX, NULL,
+		    false, false, 0 },
+		{ SPAN("FROM:<a@b.example> BODY=BINARYMIME"), ERR_SYNTAX, NULL,
+		    false, false, 0 },
+		{ SPAN("FROM:<a@b.example> BODY=7BIT BODY=7BIT"), ERR_SYNTAX,
+		    NULL, false, false, 0 },
+		{ SPAN("FROM:<a@b.example>SIZE=1"), ERR_SYNTAX, NULL, false,
+		    false, 0 },
+		{ SPAN("FROM:<a@b.example> =1"), ERR_SYNTAX, NULL, false, false,
+		    0 },
+		{ SPAN("FROM:<a@b.example> A=b=c"), ERR_SYNTAX, NULL, false,
+		    false, 0 },
+		{ SPAN("FROM:<a@b.example> RET=FULL"), ERR_POLICY, NULL, false,
+		    false, 0 },
+		{ SPAN("FROM:<a@b.example> SMTPUTF8"), ERR_POLICY, NULL, false,
+		    false, 0 },
+		{ SPAN("FROM:a@b.example"), ERR_SYNTAX, NULL, false, false, 0 },
+		{ SPAN("FROM:<a@b.example"), ERR_SYNTAX, NULL, false, false,
+		    0 },
+		{ SPAN("FROM:<a b@c.example>"), ERR_SYNTAX, NULL, false, false,
+		    0 },
+		{ SPAN("FROM:<\xc3\xa9@b.example>"), ERR_SYNTAX, NULL, false,
+		    false, 0 },
+		{ SPAN("TO:<a@b.example>"), ERR_SYNTAX, NULL, false, false, 0 },
+		{ SPAN(""), ERR_SYNTAX, NULL, false, false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct smtp_mail m = { .size = 7 };
+		struct err err = ERR_INIT;
+		int rc = smtp_mail_parse(rows[i].argument, &m, &err);
+
+		assert_int_equal(rc, rows[i].kind == ERR_NONE ? 0 : -1);
+		if (rc == -1) {
+			assert_int_equal(err.kind, rows[i].kind);
+			assert_int_equal(m.size, 7);
+			continue;
+		}
+		assert_true(
+		    span_eq(m.reverse_path.domain, span_str(rows[i].domain)));
+		assert_int_equal(m.has_size, rows[i].has_size);
+		assert_int_equal(m.body_8bit, rows[i].body_8bit);
+		assert_true(m.size == rows[i].size);
+	}
+}
+
+static void
+test_rcpt(void **state)
+{
+	static const struct {
+		struct span argument;
+		enum err_kind kind;
+	} rows[] = {
+		{ SPAN("TO:<a@b.example>"), ERR_NONE },
+		{ SPAN("to: <postMASTER>"), ERR_NONE },
+		{ SPAN("TO:<\"a b\"@c.example>"), ERR_NONE },
+		{ SPAN("TO:<a@[192.0.2.1]>"), ERR_NONE },
+		{ SPAN("TO:<>"), ERR_SYNTAX },
+		{ SPAN("TO:<nodomain>"), ERR_SYNTAX },
+		{ SPAN("TO:<a@b@c.example>"), ERR_SYNTAX },
+		{ SPAN("TO:<a@b.example> NOTIFY=NEVER"), ERR_POLICY },
+		{ SPAN("TO:<a@b.example> ="), ERR_SYNTAX },
+		{ SPAN("FROM:<a@b.example>"), ERR_SYNTAX },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mailaddr path;
+		struct err err = ERR_INIT;
+		int rc = smtp_rcpt_parse(rows[i].argument, &path, &err);
+
+		assert_int_equal(rc, rows[i].kind == ERR_NONE ? 0 : -1);
+		assert_int_equal(err.kind, rows[i].kind);
+	}
+}
+
+static void
+test_helo(void **state)
+{
+	(void)state;
+	assert_true(smtp_helo_valid(SPAN("mx.example"), false));
+	assert_true(smtp_helo_valid(SPAN("[192.0.2.1]"), false));
+	assert_true(smtp_helo_valid(SPAN("[IPv6:2001:db8::1]"), false));
+	assert_false(smtp_helo_valid(SPAN(""), false));
+	assert_false(smtp_helo_valid(SPAN("a b"), true));
+	assert_false(smtp_helo_valid(SPAN("(evil)"), false));
+	/* What subscribers' machines call themselves. */
+	assert_true(smtp_helo_valid(SPAN("-my~pc-"), true));
+}
+
+static struct sockaddr_storage
+address_of(const char *text)
+{
+	struct sockaddr_storage out = { .ss_family = AF_INET6 };
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&out;
+	struct sockaddr_in *in = (struct sockaddr_in *)&out;
+
+	if (inet_pton(AF_INET6, text, &in6->sin6_addr) == 1)
+		return out;
+	out.ss_family = AF_INET;
+	assert_int_equal(inet_pton(AF_INET, text, &in->sin_addr), 1);
+	return out;
+}
+
+static bool
+enter(struct clients *c, const char *text)
+{
+	struct sockaddr_storage address = address_of(text);
+
+	return clients_enter(c, &address, 2);
+}
+
+static void
+test_clients(void **state)
+{
+	struct clients *c = NULL;
+	struct sockaddr_storage gone = address_of("192.0.2.1");
+
+	(void)state;
+	assert_int_equal(clients_new(&c, NULL), 0);
+	assert_true(enter(c, "192.0.2.1"));
+	/* The same client, as an IPv6 socket shows it. */
+	assert_true(enter(c, "::ffff:192.0.2.1"));
+	assert_false(enter(c, "192.0.2.1"));
+	assert_true(enter(c, "192.0.2.2"));
+	clients_leave(c, &gone);
+	assert_true(enter(c, "192.0.2.1"));
+	assert_false(enter(c, "192.0.2.1"));
+	/* All of a /64 is one client, its neighbour another. */
+	assert_true(enter(c, "2001:db8:1:2::1"));
+	assert_true(enter(c, "2001:db8:1:2:ffff::9"));
+	assert_false(enter(c, "2001:db8:1:2::3"));
+	assert_true(enter(c, "2001:db8:1:3::1"));
+	assert_true(clients_enter(c, &gone, 0));
+	clients_free(c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verbs),
+		cmocka_unit_test(test_mail),
+		cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_helo),
+		cmocka_unit_test(test_clients),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
