@@ -63,6 +63,17 @@ smtp_auth_end(struct smtp_session *s)
 	s->auth = NULL;
 }
 
+void
+smtp_auth_forget(struct smtp_session *s)
+{
+	smtp_auth_end(s);
+	s->auth_state = SMTP_AUTH_NONE;
+	free(s->account_id);
+	s->account_id = NULL;
+	s->log.account[0] = s->log.tenant[0] = '\0';
+	s->message_max = s->conf->message_max;
+}
+
 /* ---- outcomes
  * --------------------------------------------------------------------- */
 

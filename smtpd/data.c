@@ -6,6 +6,10 @@
 #include "mime/date.h"
 #include "mime/received.h"
 #include "smtpd/session.h"
+#include "smtpd/trace.h"
+
+/* Octets of our Received field: each thing a client says is cut at 255. */
+#define RECEIVED_MAX 8192
 
 void
 smtp_data(struct smtp_session *s, struct span argument)
@@ -122,6 +126,24 @@ log_outcomes(
 		    log_str("enhanced", to[i].enhanced));
 }
 
+/* Our trace field, and the header again if it had forged ones of ours. */
+static int
+message_compose(struct smtp_session *s, struct buf *prefix,
+    struct lmtp_message *m, struct err *err)
+{
+	struct smtp_transaction *t = s->transaction;
+
+	if (spool_map(&t->spool, &m->content, err) == -1)
+		return -1;
+	buf_init(prefix, RECEIVED_MAX + m->content.len);
+	received_put(s, prefix);
+	if (smtp_trace_strip(m->content, prefix, &m->content))
+		log_notice(&s->log, "forged trace fields of ours removed",
+		    log_str("message", t->id.text));
+	m->prefix = buf_span(prefix);
+	return buf_check(prefix, err);
+}
+
 static void
 deliver_to(struct smtp_session *s, struct lmtp_recipient *to)
 {
@@ -134,11 +156,8 @@ deliver_to(struct smtp_session *s, struct lmtp_recipient *to)
 	};
 	struct err err = ERR_INIT;
 
-	buf_init(&prefix, 8192);
-	received_put(s, &prefix);
-	m.prefix = buf_span(&prefix);
-	if (buf_check(&prefix, &err) == -1 ||
-	    spool_map(&t->spool, &m.content, &err) == -1 ||
+	buf_init(&prefix, 0);
+	if (message_compose(s, &prefix, &m, &err) == -1 ||
 	    lmtp_deliver(smtp_server_lmtp(s->server), &m, to, t->finals_len,
 		&err) == -1) {
 		log_error(&s->log, "message not delivered",

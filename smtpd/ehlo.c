@@ -80,6 +80,7 @@ smtp_starttls(struct smtp_session *s, struct span argument)
 	}
 	/* Nothing that was said in clear counts.  RFC 3207 section 4.2 */
 	smtp_transaction_reset(s);
+	smtp_auth_forget(s);
 	free(s->helo);
 	s->helo = NULL;
 	s->extended = false;

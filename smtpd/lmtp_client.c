@@ -366,22 +366,18 @@ lmtp_put(struct lmtp_client *c, struct lmtp_conn *l)
  */
 
 /*
- * Mail data with a dot put before each line that begins with one; the final
- * dot stands alone.                               RFC 5321 section 4.5.2
+ * Octets of mail data with a dot put before each line that begins with one.
+ * *line_start says whether they begin a line, and then whether the next do.
+ *                                              RFC 5321 section 4.5.2
  */
 static int
-lmtp_send_data(
-    struct lmtp_conn *l, const struct lmtp_message *m, struct err *err)
+lmtp_send_stuffed(
+    struct lmtp_conn *l, struct span rest, bool *line_start, struct err *err)
 {
-	struct span rest = m->content;
-	bool line_start = true;
-
-	if (lmtp_queue(l, m->prefix, err) == -1)
-		return -1;
 	while (rest.len > 0) {
 		ptrdiff_t dot;
 
-		if (line_start && rest.p[0] == '.' &&
+		if (*line_start && rest.p[0] == '.' &&
 		    lmtp_queue(l, SPAN("."), err) == -1)
 			return -1;
 		dot = span_find(rest, SPAN("\r\n."));
@@ -389,12 +385,24 @@ lmtp_send_data(
 			span_first(rest, dot < 0 ? rest.len : (size_t)dot + 2),
 			err) == -1)
 			return -1;
-		line_start = dot >= 0;
+		*line_start = dot >= 0 || span_ends(rest, SPAN("\r\n"));
 		rest = span_from(rest, dot < 0 ? rest.len : (size_t)dot + 2);
 	}
+	return 0;
+}
+
+/* The final dot stands alone. */
+static int
+lmtp_send_data(
+    struct lmtp_conn *l, const struct lmtp_message *m, struct err *err)
+{
+	bool line_start = true;
+
+	if (lmtp_send_stuffed(l, m->prefix, &line_start, err) == -1 ||
+	    lmtp_send_stuffed(l, m->content, &line_start, err) == -1)
+		return -1;
 	/* What is stored ends as it was received; the dot needs a line. */
-	if (m->content.len > 0 && !span_ends(m->content, SPAN("\r\n")) &&
-	    lmtp_queue(l, SPAN("\r\n"), err) == -1)
+	if (!line_start && lmtp_queue(l, SPAN("\r\n"), err) == -1)
 		return -1;
 	if (lmtp_queue(l, SPAN(".\r\n"), err) == -1)
 		return -1;

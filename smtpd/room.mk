@@ -13,7 +13,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/rcpt.c \
 	smtpd/reply.c \
 	smtpd/server.c smtpd/server.h \
-	smtpd/session.c smtpd/session.h
+	smtpd/session.c smtpd/session.h \
+	smtpd/trace.c smtpd/trace.h
 
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = smtpd/main.c
@@ -36,3 +37,14 @@ tests_fuzz_fuzz_smtp_command_SOURCES = tests/fuzz/fuzz_smtp_command.c
 tests_fuzz_fuzz_smtp_command_LDADD = smtpd/libsmtpd.a mime/libmime.a \
 	common/libcommon.a
 tests_fuzz_fuzz_smtp_command_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_smtp_trace
+tests_unit_test_smtp_trace_SOURCES = tests/unit/test_smtp_trace.c
+tests_unit_test_smtp_trace_LDADD = smtpd/libsmtpd.a mime/libmime.a \
+	common/libcommon.a $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_smtp_trace
+tests_fuzz_fuzz_smtp_trace_SOURCES = tests/fuzz/fuzz_smtp_trace.c
+tests_fuzz_fuzz_smtp_trace_LDADD = smtpd/libsmtpd.a mime/libmime.a \
+	common/libcommon.a
+tests_fuzz_fuzz_smtp_trace_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

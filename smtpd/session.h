@@ -132,6 +132,8 @@ void smtp_auth_resume(struct smtp_session *s);
 void smtp_auth_offer(const struct smtp_session *s, struct buf *out);
 /* Ends an exchange that is under way. */
 void smtp_auth_end(struct smtp_session *s);
+/* Logs out: what was proved in clear is not proved inside TLS. */
+void smtp_auth_forget(struct smtp_session *s);
 
 /*
  * A client that has sent more than it may before it saw our answer does not
