@@ -12,7 +12,8 @@
 #include <string.h>
 
 #include "common/arena.h"
-#include "imapd/gate_private.h"
+#include "imapd/conf.h"
+#include "imapd/gate.h"
 #include "imapd/id.h"
 #include "imapd/parse.h"
 
@@ -45,7 +46,7 @@ struct gate_session {
 	struct log log;
 };
 
-struct gate_session *
+static void *
 gate_session_new(struct gate *gate)
 {
 	struct gate_session *s = calloc(1, sizeof(*s));
@@ -58,12 +59,6 @@ gate_session_new(struct gate *gate)
 	counter_add(gate->counters, COUNTER_CONNECTIONS, 1);
 	counter_add(gate->counters, COUNTER_SESSIONS, 1);
 	return s;
-}
-
-const struct log *
-gate_session_log(const struct gate_session *s)
-{
-	return &s->log;
 }
 
 /* A password may stand in it. */
@@ -530,7 +525,45 @@ gate_serve(struct conn *c, void *session)
 				   : VERDICT_CLOSE;
 }
 
-const struct conn_service gate_service = {
+static const struct conn_service gate_service = {
 	.serve = gate_serve,
 	.closed = gate_closed,
+};
+
+static const struct log *
+gate_session_log(const void *session)
+{
+	const struct gate_session *s = session;
+
+	return &s->log;
+}
+
+static const struct login_conf *
+gate_login_conf(const void *section)
+{
+	const struct imapd_conf *conf = section;
+
+	return &conf->login;
+}
+
+static unsigned
+gate_command_wait_ms(const void *section)
+{
+	const struct imapd_conf *conf = section;
+
+	return (unsigned)conf->login_wait * 1000;
+}
+
+const struct gate_protocol imap_gate = {
+	.daemon = "imapd",
+	.protocol = "imap",
+	.listener_tls = "imaps",
+	.service = SERVICE_IMAP,
+	.busy = SPAN("* BYE [UNAVAILABLE] Too many connections, try "
+		     "again later\r\n"),
+	.sessions = &gate_service,
+	.session_new = gate_session_new,
+	.session_log = gate_session_log,
+	.login_conf = gate_login_conf,
+	.wait_ms = gate_command_wait_ms,
 };

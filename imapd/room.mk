@@ -15,7 +15,7 @@ imapd_libimapd_a_SOURCES = \
 	imapd/fetch.c imapd/fetch.h \
 	imapd/fetch_parse.c \
 	imapd/flags.c \
-	imapd/gate.c imapd/gate.h imapd/gate_private.h \
+	imapd/gate.h \
 	imapd/gather.c imapd/gather.h \
 	imapd/host.c imapd/host.h \
 	imapd/id.c imapd/id.h \

@@ -5,7 +5,8 @@
 
 #include "pop3d/capa.h"
 #include "pop3d/command.h"
-#include "pop3d/gate_private.h"
+#include "pop3d/conf.h"
+#include "pop3d/gate.h"
 #include "pop3d/reply.h"
 
 /* A client of another protocol (or a scanner) is not worth more lines. */
@@ -19,7 +20,21 @@ enum step {
 	STEP_GONE,  /* return VERDICT_GONE */
 };
 
-struct gate_session *
+/*
+ * One connection until its client is gone.  With TLS that is the whole of the
+ * client's session, so what a login needs is in objects of their own, freed
+ * at the hand-off.
+ */
+struct gate_session {
+	struct gate *gate;
+	struct login *login; /* NULL: not tried yet */
+	char *user;          /* of a USER command that PASS may follow */
+	unsigned errors;     /* commands that were none */
+	bool greeted;
+	struct log log;
+};
+
+static void *
 gate_session_new(struct gate *gate)
 {
 	struct gate_session *s = calloc(1, sizeof(*s));
@@ -361,7 +376,45 @@ gate_serve(struct conn *c, void *session)
 				   : VERDICT_CLOSE;
 }
 
-const struct conn_service gate_service = {
+static const struct conn_service gate_service = {
 	.serve = gate_serve,
 	.closed = gate_closed,
+};
+
+static const struct log *
+gate_session_log(const void *session)
+{
+	const struct gate_session *s = session;
+
+	return &s->log;
+}
+
+static const struct login_conf *
+gate_login_conf(const void *section)
+{
+	const struct pop3d_conf *conf = section;
+
+	return &conf->login;
+}
+
+static unsigned
+gate_command_wait_ms(const void *section)
+{
+	const struct pop3d_conf *conf = section;
+
+	return (unsigned)conf->command_wait * 1000;
+}
+
+const struct gate_protocol pop3_gate = {
+	.daemon = "pop3d",
+	.protocol = "pop3",
+	.listener_tls = "pop3s",
+	.service = SERVICE_POP3,
+	.busy = SPAN("-ERR [SYS/TEMP] Too many connections, try again "
+		     "later\r\n"),
+	.sessions = &gate_service,
+	.session_new = gate_session_new,
+	.session_log = gate_session_log,
+	.login_conf = gate_login_conf,
+	.wait_ms = gate_command_wait_ms,
 };

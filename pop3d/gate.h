@@ -3,28 +3,13 @@
  * The gate: POP3's AUTHORIZATION state.	RFC 1939 section 4, RFC 5034
  *
  * Greets, offers TLS, logs in, and gives the client to the session process
- * that owns the account.  It has no file system and never sees mail.
+ * that owns the account.
  */
 #ifndef HK_POP3D_GATE_H
 #define HK_POP3D_GATE_H
 
-#include "common/cleanup.h"
-#include "common/daemon.h"
-#include "common/err.h"
-#include "common/reactor.h"
+#include "tenants/gate.h"
 
-struct gate;
-
-/* Makes the gate of this process; certificates are read here. */
-int gate_new(struct daemon *d, struct gate **gate_out, struct err *err);
-/* After reactor_free. */
-void gate_free(struct gate *gate);
-CLEANUP_DEFINE_PTR(struct gate, gate_free)
-
-/* Its listeners begin to accept. */
-int gate_start(struct gate *gate, struct reactor *r, struct err *err);
-
-/* New certificates and settings, for connections from now on. */
-void gate_reload(struct gate *gate);
+extern const struct gate_protocol pop3_gate;
 
 #endif

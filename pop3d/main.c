@@ -53,7 +53,7 @@ process_prepare(struct daemon *d, void *state, struct err *err)
 	case DAEMON_ONLY:
 		return err_set(err, ERR_POLICY, "pop3d needs --role");
 	case DAEMON_GATE:
-		return gate_new(d, &p->gate, err) == -1
+		return gate_new(d, &pop3_gate, &p->gate, err) == -1
 			   ? -1
 			   : process_drop(d, false, err);
 	case DAEMON_SESSION:

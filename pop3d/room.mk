@@ -9,7 +9,7 @@ pop3d_libpop3d_a_SOURCES = \
 	pop3d/content_send.c pop3d/content_send.h \
 	pop3d/dele.c \
 	pop3d/dotstuff.c pop3d/dotstuff.h \
-	pop3d/gate.c pop3d/gate.h pop3d/gate_private.h \
+	pop3d/gate.h \
 	pop3d/host.c pop3d/host.h pop3d/host_private.h \
 	pop3d/list.c \
 	pop3d/listing.c pop3d/listing.h \

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += tenants/libtenants.a
 tenants_libtenants_a_SOURCES = \
 	tenants/client.c tenants/client.h \
+	tenants/gate.c tenants/gate.h \
 	tenants/login.c tenants/login.h \
 	tenants/login_gate.c tenants/login_gate.h \
 	tenants/login_link.c tenants/login_link.h \

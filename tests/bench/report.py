@@ -51,6 +51,7 @@ def _memory_line(row, ours, peer):
 def page(lines, limits, rounds, seconds, machine, date, arguments):
     """The whole of RESULTS.md."""
     return """\
+<!-- SPDX-License-Identifier: BSD-2-Clause -->
 # Hikyaku beside Postfix and Dovecot
 
 Made by `tests/bench/run%s` on %s: Linux %s, %d processors.  %d rounds a row,
@@ -64,7 +65,7 @@ loopback.
 
 %s
 %s
-""" % (" " + arguments if arguments else "", date, machine.release, os.cpu_count(), rounds, seconds,
+""" % (" " + arguments if arguments else "", date, ".".join(machine.release.split(".")[:2]), os.cpu_count(), rounds, seconds,
        number(limits["flushes"]), number(limits["flushes_grouped"]),
        number(limits["round_trips"]), number(limits["octets"] / 1e6),
        HEAD, "\n".join(lines))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "imapd/gate.h"
+#include "tenants/gate.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -8,8 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "imapd/conf.h"
-#include "imapd/gate_private.h"
+#include "common/log.h"
 
 struct tls_context *
 gate_tls(struct gate *gate)
@@ -23,8 +22,8 @@ gate_tls(struct gate *gate)
 }
 
 /*
- * A telephone that went out of reach while idling would else be a session for
- * the whole autologout time.
+ * A client that has vanished (a telephone out of reach) must not be a session,
+ * or hold a maildrop, for the whole autologout time.
  */
 static void
 keepalive_set(int fd)
@@ -46,7 +45,8 @@ keepalive_set(int fd)
 static void
 gate_accept(struct gate *gate, int fd, bool implicit_tls)
 {
-	struct gate_session *s = gate_session_new(gate);
+	const struct gate_protocol *p = gate->protocol;
+	void *s = p->session_new(gate);
 	CLEANUP(tls_context_unref)
 	struct tls_context *tls = implicit_tls ? gate_tls(gate) : NULL;
 	struct err err = ERR_INIT;
@@ -55,22 +55,22 @@ gate_accept(struct gate *gate, int fd, bool implicit_tls)
 	if (s == NULL || (implicit_tls && tls == NULL)) {
 		(void)close(fd);
 		if (s != NULL)
-			gate_service.closed(s);
+			p->sessions->closed(s);
 		return;
 	}
 	keepalive_set(fd);
 
-	struct conn_options options = { .service = &gate_service,
+	struct conn_options options = { .service = p->sessions,
 		.session = s,
-		.log = gate_session_log(s),
+		.log = p->session_log(s),
 		.line_max = LOGIN_LINE_MAX,
 		.wait_ms = atomic_load(&gate->wait_ms),
 		.tls = tls,
 		.counters = gate->counters };
 	if (conn_new(gate->reactor, fd, &options, &c, &err) == -1) {
-		log_error(gate_session_log(s), "connection not served",
-		    log_err(&err));
-		gate_service.closed(s);
+		log_error(
+		    p->session_log(s), "connection not served", log_err(&err));
+		p->sessions->closed(s);
 	}
 }
 
@@ -91,12 +91,11 @@ gate_accepted_tls(struct reactor *r, int fd, void *arg)
 static void
 gate_busy(int fd, void *arg)
 {
-	static const char words[] =
-	    "* BYE [UNAVAILABLE] Too many connections, try again later\r\n";
 	struct gate *gate = arg;
 
 	counter_add(gate->counters, COUNTER_REFUSED, 1);
-	(void)send(fd, words, sizeof(words) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)send(fd, gate->protocol->busy.p, gate->protocol->busy.len,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void
@@ -111,23 +110,25 @@ gate_busy_tls(int fd, void *arg)
 int
 gate_start(struct gate *gate, struct reactor *r, struct err *err)
 {
+	const struct gate_protocol *p = gate->protocol;
 	const struct daemon_listener *listeners;
 	size_t count = daemon_listeners(gate->daemon, &listeners);
 
 	gate->reactor = r;
 	for (size_t i = 0; i < count; i++) {
-		bool tls = strcmp(listeners[i].name, "imaps") == 0;
+		bool tls = strcmp(listeners[i].name, p->listener_tls) == 0;
 		struct reactor_listener l = { .fd = listeners[i].fd,
 			.accepted = tls ? gate_accepted_tls : gate_accepted,
 			.busy = tls ? gate_busy_tls : gate_busy,
 			.arg = gate };
 
-		if (!tls && strcmp(listeners[i].name, "imap") != 0)
+		if (!tls && strcmp(listeners[i].name, p->protocol) != 0)
 			return err_set(err, ERR_TEMP,
-			    "listener \"%s\" is not IMAP's", listeners[i].name);
+			    "listener \"%s\" is not for %s", listeners[i].name,
+			    p->daemon);
 		if (tls && gate->tls == NULL)
 			return err_set(err, ERR_TEMP,
-			    "listener imaps needs a certificate");
+			    "listener %s needs a certificate", p->listener_tls);
 		if (reactor_listen(gate->reactor, &l, err) == -1)
 			return -1;
 	}
@@ -138,11 +139,11 @@ static int
 gate_tls_make(
     const struct gate *gate, struct tls_context **tls_out, struct err *err)
 {
-	struct tls_options options = { .service = "imap",
+	struct tls_options options = { .service = gate->protocol->protocol,
 		.pem = daemon_tls_pem(gate->daemon),
 		.ticket_secret = daemon_ticket_secret(gate->daemon),
 		.minimum = daemon_tls_version(daemon_tls_conf(gate->daemon)),
-		.alpn = "imap" };
+		.alpn = gate->protocol->protocol };
 
 	*tls_out = NULL;
 	return options.pem.len == 0 ? 0
@@ -160,35 +161,43 @@ gate_directory(struct gate *gate, struct err *err)
 {
 	struct tenants_options tenants = { .connect = gate_connect_tenantd,
 		.arg = gate->daemon };
-	const struct imapd_conf *conf = daemon_section(gate->daemon);
+	const struct gate_protocol *p = gate->protocol;
 
 	if (tenants_new(&tenants, &gate->tenants, err) == -1)
 		return -1;
 
-	struct login_gate_options login = { .daemon = "imapd",
-		.protocol = "imap",
-		.service = SERVICE_IMAP,
+	struct login_gate_options login = { .daemon = p->daemon,
+		.protocol = p->protocol,
+		.service = p->service,
 		.hostname = daemon_conf(gate->daemon)->hostname,
 		.tenants = gate->tenants,
 		.counters = gate->counters,
 		.connect = login_daemon_connect,
 		.shard = login_daemon_shard,
 		.arg = gate->daemon };
-	return login_gate_new(&login, &conf->login, &gate->login, err);
+	return login_gate_new(&login,
+	    p->login_conf(daemon_section(gate->daemon)), &gate->login, err);
+}
+
+static unsigned
+gate_wait_ms(const struct gate *gate)
+{
+	return gate->protocol->wait_ms(daemon_section(gate->daemon));
 }
 
 int
-gate_new(struct daemon *d, struct gate **gate_out, struct err *err)
+gate_new(struct daemon *d, const struct gate_protocol *p,
+    struct gate **gate_out, struct err *err)
 {
 	CLEANUP(gate_free) struct gate *gate = calloc(1, sizeof(*gate));
-	const struct imapd_conf *conf = daemon_section(d);
 
 	if (gate == NULL)
 		return err_sys(err, "gate");
 	(void)pthread_mutex_init(&gate->mutex, NULL);
 	gate->daemon = d;
+	gate->protocol = p;
 	gate->counters = daemon_counters(d);
-	atomic_init(&gate->wait_ms, (unsigned)conf->login_wait * 1000);
+	atomic_init(&gate->wait_ms, gate_wait_ms(gate));
 	if (gate_tls_make(gate, &gate->tls, err) == -1 ||
 	    gate_directory(gate, err) == -1)
 		return -1;
@@ -211,12 +220,13 @@ gate_free(struct gate *gate)
 void
 gate_reload(struct gate *gate)
 {
-	const struct imapd_conf *conf = daemon_section(gate->daemon);
+	const void *section = daemon_section(gate->daemon);
 	struct tls_context *tls, *old;
 	struct err err = ERR_INIT;
 
-	atomic_store(&gate->wait_ms, (unsigned)conf->login_wait * 1000);
-	if (login_gate_reload(gate->login, &conf->login, &err) == -1)
+	atomic_store(&gate->wait_ms, gate_wait_ms(gate));
+	if (login_gate_reload(
+		gate->login, gate->protocol->login_conf(section), &err) == -1)
 		log_error(&log_process, "old login policy kept", log_err(&err));
 	if (gate_tls_make(gate, &tls, &err) == -1) {
 		log_error(&log_process, "old certificates kept", log_err(&err));
