@@ -531,6 +531,33 @@ lmtp_attempt(struct lmtp_client *c, const struct lmtp_message *m,
 	return 0;
 }
 
+static bool
+span_clean(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (ascii_is(s.p[i], ASCII_CTL))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Recipients come from the directory, where somebody may have written what
+ * would end the line and begin a command of theirs.
+ */
+static int
+envelope_check(const struct lmtp_message *m,
+    const struct lmtp_recipient *recipients, size_t count, struct err *err)
+{
+	bool clean = span_clean(m->reverse_path) && span_clean(span_str(m->id));
+
+	for (size_t i = 0; i < count && clean; i++)
+		clean = span_clean(span_str(recipients[i].forward_path));
+	return clean ? 0
+		     : err_set(
+			   err, ERR_TEMP, "a control character in an address");
+}
+
 int
 lmtp_deliver(struct lmtp_client *c, const struct lmtp_message *m,
     struct lmtp_recipient *recipients, size_t count, struct err *err)
@@ -540,6 +567,10 @@ lmtp_deliver(struct lmtp_client *c, const struct lmtp_message *m,
 	bool again = true;
 	int rc = -1;
 
+	for (size_t i = 0; i < count; i++)
+		recipients[i].code = 0;
+	if (envelope_check(m, recipients, count, err) == -1)
+		return -1;
 	/* Each turn uses up one dead connection of the pool. */
 	for (size_t turn = 0;
 	     rc == -1 && again && turn <= c->options.sockets_max; turn++)

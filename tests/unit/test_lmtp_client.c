@@ -152,6 +152,51 @@ test_each_recipient_has_its_reply(void **state)
 }
 
 static void
+test_dots_in_what_is_put_in_front(void **state)
+{
+	static const struct turn turns[] = {
+		GREET,
+		{ LHLO, "DATA\r\n" },
+		{ "250 ok\r\n250 ok\r\n354 go\r\n", "\r\n.\r\n" },
+		{ "250 stored\r\n", NULL },
+		{ NULL, NULL },
+	};
+	struct server s = { .turns = { turns } };
+	struct lmtp_client *c = client_of(&s);
+	struct lmtp_message m = message_of(SPAN(".\r\n"));
+	struct lmtp_recipient to[] = { { .forward_path = "b@one.example" } };
+
+	(void)state;
+	m.prefix = SPAN(".a: b\r\nC: d\r\n.e: f\r\n");
+	assert_int_equal(lmtp_deliver(c, &m, to, 1, NULL), 0);
+	client_end(c, &s);
+	assert_non_null(strstr(
+	    s.heard[0], "DATA\r\n..a: b\r\nC: d\r\n..e: f\r\n..\r\n.\r\n"));
+}
+
+/* Not even if the directory has it. */
+static void
+test_no_address_writes_a_command(void **state)
+{
+	static const char *const paths[] = { "b@c>\r\nRCPT TO:<d@e", "b@c\n",
+		"b\x1b@c" };
+	struct server s = { .connects = 0 };
+	struct lmtp_client *c = client_of(&s);
+	struct lmtp_message m = message_of(SPAN("x\r\n"));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct lmtp_recipient to[] = { { .forward_path = paths[i] } };
+		struct err err = ERR_INIT;
+
+		assert_int_equal(lmtp_deliver(c, &m, to, 1, &err), -1);
+		assert_int_equal(err.kind, ERR_TEMP);
+	}
+	assert_int_equal(s.connects, 0);
+	client_end(c, &s);
+}
+
+static void
 test_no_recipient_left(void **state)
 {
 	static const struct turn turns[] = {
@@ -267,6 +312,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_recipient_has_its_reply),
+		cmocka_unit_test(test_dots_in_what_is_put_in_front),
+		cmocka_unit_test(test_no_address_writes_a_command),
 		cmocka_unit_test(test_no_recipient_left),
 		cmocka_unit_test(test_restarted_deliveryd),
 		cmocka_unit_test(test_lost_after_the_data_is_not_repeated),
