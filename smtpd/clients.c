@@ -9,7 +9,8 @@
 
 struct client {
 	struct client *next;
-	uint64_t key;
+	int family;
+	uint64_t address;
 	uint64_t count;
 };
 
@@ -47,35 +48,40 @@ clients_free(struct clients *c)
 	free(c);
 }
 
-/* The IPv4 address (also when mapped into IPv6), or the upper 64 bits. */
-static uint64_t
+/* An IPv4 address (also when mapped into IPv6), or the upper 64 bits. */
+static struct client
 peer_key(const struct sockaddr_storage *peer)
 {
 	const struct sockaddr_in6 *in6 = (const void *)peer;
 	const struct sockaddr_in *in = (const void *)peer;
+	struct client key = { .family = peer->ss_family };
 	uint32_t v4;
-	uint64_t v6;
 
-	if (peer->ss_family == AF_INET)
-		return in->sin_addr.s_addr;
-	if (peer->ss_family != AF_INET6)
-		return 0;
-	if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+	if (peer->ss_family == AF_INET) {
+		key.address = in->sin_addr.s_addr;
+	} else if (peer->ss_family == AF_INET6 &&
+		   IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
 		memcpy(&v4, &in6->sin6_addr.s6_addr[12], sizeof(v4));
-		return v4;
+		key.family = AF_INET;
+		key.address = v4;
+	} else if (peer->ss_family == AF_INET6) {
+		memcpy(
+		    &key.address, in6->sin6_addr.s6_addr, sizeof(key.address));
 	}
-	memcpy(&v6, in6->sin6_addr.s6_addr, sizeof(v6));
-	/* Never equal to an IPv4 address. */
-	return v6 | (uint64_t)1 << 63;
+	return key;
 }
 
 static struct client **
-client_find(struct clients *c, uint64_t key)
+client_find(struct clients *c, const struct client *key)
 {
 	struct client **at =
-	    &c->buckets[(key * 0x9e3779b97f4a7c15u >> 32) % BUCKETS];
+	    &c->buckets[((key->address + (uint64_t)key->family) *
+				0x9e3779b97f4a7c15u >>
+			    32) %
+			BUCKETS];
 
-	while (*at != NULL && (*at)->key != key)
+	while (*at != NULL &&
+	       ((*at)->address != key->address || (*at)->family != key->family))
 		at = &(*at)->next;
 	return at;
 }
@@ -84,16 +90,17 @@ bool
 clients_enter(
     struct clients *c, const struct sockaddr_storage *peer, uint64_t max)
 {
+	const struct client key = peer_key(peer);
 	struct client **at;
 	bool ok = true;
 
 	(void)pthread_mutex_lock(&c->lock);
-	at = client_find(c, peer_key(peer));
+	at = client_find(c, &key);
 	if (*at == NULL) {
 		*at = calloc(1, sizeof(**at));
 		ok = *at != NULL;
 		if (ok)
-			(*at)->key = peer_key(peer);
+			**at = key;
 	}
 	ok = ok && (max == 0 || (*at)->count < max);
 	if (ok)
@@ -105,10 +112,11 @@ clients_enter(
 void
 clients_leave(struct clients *c, const struct sockaddr_storage *peer)
 {
+	const struct client key = peer_key(peer);
 	struct client **at, *gone = NULL;
 
 	(void)pthread_mutex_lock(&c->lock);
-	at = client_find(c, peer_key(peer));
+	at = client_find(c, &key);
 	if (*at != NULL && --(*at)->count == 0) {
 		gone = *at;
 		*at = gone->next;

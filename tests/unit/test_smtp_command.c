@@ -215,6 +215,12 @@ test_clients(void **state)
 	assert_true(enter(c, "2001:db8:1:2:ffff::9"));
 	assert_false(enter(c, "2001:db8:1:2::3"));
 	assert_true(enter(c, "2001:db8:1:3::1"));
+	/* Whatever bit two of them differ in. */
+	assert_true(enter(c, "2001:db8::1"));
+	assert_true(enter(c, "2001:db8::2"));
+	assert_true(enter(c, "2001:db8:0:80::1"));
+	assert_true(enter(c, "::1"));
+	assert_true(enter(c, "0.0.0.0"));
 	assert_true(clients_enter(c, &gone, 0));
 	clients_free(c);
 }
