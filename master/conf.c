@@ -74,6 +74,41 @@ check_listener_names(const struct master_conf *conf, struct err *err)
 	return 0;
 }
 
+/* bind() would say only that the address is in use, and by then the daemons
+ * are to start. */
+static int
+check_address_once(
+    const struct master_conf *conf, size_t i, const char *text, struct err *err)
+{
+	for (size_t k = 0; k < i; k++) {
+		const struct conf_listener *l = &conf->listeners.items[k];
+
+		for (size_t n = 0; n < l->address.len; n++)
+			if (strcmp(l->address.items[n], text) == 0)
+				return err_set(err, ERR_SYNTAX,
+				    "%s: %s: \"%s\"; expected an address of "
+				    "its own, and %s has this one",
+				    conf->file, conf->listeners.items[i].name,
+				    text, l->name);
+	}
+	return 0;
+}
+
+static int
+check_addresses(const struct master_conf *conf, struct err *err)
+{
+	for (size_t i = 1; i < conf->listeners.len; i++) {
+		const struct conf_strings *address =
+		    &conf->listeners.items[i].address;
+
+		for (size_t n = 0; n < address->len; n++)
+			if (check_address_once(
+				conf, i, address->items[n], err) == -1)
+				return -1;
+	}
+	return 0;
+}
+
 /* The metrics' addresses become one more listener. */
 static int
 add_metrics_listener(struct master_conf *conf, struct err *err)
@@ -340,6 +375,7 @@ master_conf_load(
 	    parse_sections(conf, err) == -1 ||
 	    check_listener_names(conf, err) == -1 ||
 	    add_metrics_listener(conf, err) == -1 ||
+	    check_addresses(conf, err) == -1 ||
 	    read_certificates(conf, err) == -1 ||
 	    check_tls_listeners(conf, err) == -1 ||
 	    check_users(conf, err) == -1)

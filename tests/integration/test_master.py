@@ -565,6 +565,17 @@ def test_bad_users_are_named(users, words):
         m.destroy()
 
 
+def test_an_address_stands_in_one_listener(master):
+    """Else start would fail at bind, whose message names one of the two."""
+    mx, metrics = ("127.0.0.1:%d" % master.ports[n] for n in ("mx", "metrics"))
+    master.conf.write_text(master.conf.read_text().replace(mx, metrics))
+    got = master.hikyaku("check")
+    assert got.returncode == 1, got.stderr
+    assert 'metrics: "%s"; expected an address of its own' % metrics \
+        in got.stderr, got.stderr
+    assert "mx has this one" in got.stderr, got.stderr
+
+
 # ---- certificates ------------------------------------------------------------------
 
 def make_certificate(path, name):
