@@ -183,14 +183,14 @@ account_path(
 }
 
 /*
- * Makes the directories of path below <store>/<tenant>, then cur, new, tmp.
- * Each parent is flushed once its new entry is there: mail acknowledged into
- * the Maildir must not lose the way to it.
+ * Makes the directories of path below <store>/<tenant>, then tmp and new, and
+ * cur last: whoever sees cur may acknowledge mail into new, so by then all that
+ * leads there is flushed.  Also what was there already: its maker may have been
+ * killed, or be at work at this moment, between making and flushing it.
  */
 static int
 account_make(struct store *s, const char *path, struct err *err)
 {
-	static const char *const inner[] = { "tmp", "new", "cur" };
 	char steps[160], *rest = steps, *step;
 	CLEANUP(fd_close) int fd = -1;
 
@@ -200,12 +200,11 @@ account_make(struct store *s, const char *path, struct err *err)
 	if (fd == -1)
 		return -1;
 	while ((step = strsep(&rest, "/")) != NULL) {
-		bool made;
 		int down;
 
-		if (disk_make_directory(fd, step, &made, err) == -1)
+		if (disk_make_directory(fd, step, NULL, err) == -1)
 			return -1;
-		if (made && fsync(fd) == -1)
+		if (fsync(fd) == -1)
 			return err_sys(err, "fsync above %s", step);
 		down = disk_open_directory(fd, step, err);
 		if (down == -1)
@@ -213,9 +212,13 @@ account_make(struct store *s, const char *path, struct err *err)
 		fd_close(fd);
 		fd = down;
 	}
-	for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++)
-		if (disk_make_directory(fd, inner[i], NULL, err) == -1)
-			return -1;
+	if (disk_make_directory(fd, "tmp", NULL, err) == -1 ||
+	    disk_make_directory(fd, "new", NULL, err) == -1)
+		return -1;
+	if (fsync(fd) == -1)
+		return err_sys(err, "fsync %s", path);
+	if (disk_make_directory(fd, "cur", NULL, err) == -1)
+		return -1;
 	return fsync(fd) == -1 ? err_sys(err, "fsync %s", path) : 0;
 }
 
