@@ -409,8 +409,18 @@ imap_serve(struct conn *c, void *arg)
 		session_woken(s);
 	if (conn_draining(c) && !s->quit)
 		session_bye(s, "Server is going down, please reconnect");
-	while (!s->quit && session_step(s, &verdict))
-		;
+	while (!s->quit && session_step(s, &verdict)) {
+		/*
+		 * A client that asks on and does not read would have us hold
+		 * a descriptor for each answer, and there are not enough of
+		 * them for its whole brand.  The wake comes after the drain.
+		 */
+		if (conn_output_pending(c) > CONN_OUTPUT_MAX) {
+			verdict = session_park(s);
+			conn_wake(c);
+			break;
+		}
+	}
 	if (s->quit) {
 		session_out_all(s);
 		verdict = VERDICT_CLOSE;

@@ -680,3 +680,28 @@ def test_gate_limits(gate):
     gate.wire.send(b"t LOGIN " + big + b"\r\n")
     assert b"BAD" in gate.response()
     gate.ok(b"NOOP")
+
+
+def test_client_that_does_not_read(platform):
+    """Answers that nobody takes hold no descriptors: further commands wait
+    until the one before is on its way, and then they are all answered."""
+    platform.empty(TARO)
+    large = b"Subject: large\r\n\r\n" + (b"x" * 76 + b"\r\n") * 40000
+    platform.send(large, to=TARO)
+    one = Imap.login(platform, TARO, PASSWORD)
+    one.ok(b"SELECT INBOX")
+
+    def descriptors():
+        return sum(len(os.listdir("/proc/%d/fd" % pid))
+                   for pid in platform.pids("imapd session"))
+
+    before = descriptors()
+    tags = [one.send(b"FETCH 1 BODY.PEEK[]") for _ in range(50)]
+    time.sleep(1)
+    assert descriptors() <= before + 5
+    for tag in tags:
+        untagged, tagged = one.answer(tag)
+        assert tagged.startswith(b"OK"), tagged
+        assert untagged[0].count(b"x" * 76) == 40000
+    assert descriptors() <= before + 5
+    platform.empty(TARO)
