@@ -303,12 +303,19 @@ job_answer(struct job *job, struct buf *answer)
 	return true;
 }
 
+/* Perhaps with a password in it. */
+static void
+packet_wipe(struct buf *packet)
+{
+	if (packet->data != NULL)
+		explicit_bzero(packet->data, packet->cap);
+	buf_fini(packet);
+}
+
 static void
 job_free(struct job *job)
 {
-	if (job->packet.data != NULL) /* perhaps a password */
-		explicit_bzero(job->packet.data, job->packet.cap);
-	buf_fini(&job->packet);
+	packet_wipe(&job->packet);
 	atomic_fetch_sub(&job->peer->jobs, 1);
 	peer_unref(job->peer);
 	free(job);
@@ -356,7 +363,7 @@ peer_ready(struct reactor *r, int fd, void *arg)
 	}
 	buf_init(&job->packet, PACKET_MAX);
 	if (packet_recv(fd, &job->packet, NULL, 0, &fds_len, 0, &err) == -1) {
-		buf_fini(&job->packet);
+		packet_wipe(&job->packet);
 		free(job);
 		if (err.kind == ERR_TEMP &&
 		    (err.os == EAGAIN || err.os == EINTR))
@@ -369,10 +376,13 @@ peer_ready(struct reactor *r, int fd, void *arg)
 	}
 	job->peer = peer;
 	atomic_fetch_add(&peer->refs, 1);
-	if (atomic_fetch_add(&peer->jobs, 1) >= PEER_JOBS_MAX ||
+	if (atomic_fetch_add(&peer->jobs, 1) >= PEER_JOBS_MAX)
+		(void)err_set(
+		    &err, ERR_LIMIT, "over %d requests at once", PEER_JOBS_MAX);
+	if (err.kind != ERR_NONE ||
 	    reactor_defer(r, job_run, job, &err) == -1) {
-		log_error(&log_process,
-		    "socket of a daemon closed: too many requests at once");
+		log_error(
+		    &log_process, "socket of a daemon closed", log_err(&err));
 		job_free(job);
 		peer_end(r, peer);
 	}
