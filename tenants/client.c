@@ -10,6 +10,8 @@
 
 #define DEADLINE_MS 5000
 #define SOCKETS_MAX 16
+/* A list that changes between its pages is read anew so often. */
+#define RESOLVE_TRIES 3
 
 struct tenants {
 	struct tenants_options options;
@@ -461,10 +463,17 @@ recipient_add(struct resolution *r, struct span value, struct err *err)
 	return 0;
 }
 
-/* One page of a resolution; *total_out: recipients in all. */
+/* Of a list's pages, as far as they have come. */
+struct pages {
+	uint64_t total, mark;
+	bool marked;  /* mark is the first page's */
+	bool changed; /* and a later one has another */
+};
+
+/* One page of a resolution. */
 static int
 resolve_answer(
-    struct call *c, struct resolution *r, uint64_t *total_out, struct err *err)
+    struct call *c, struct resolution *r, struct pages *pages, struct err *err)
 {
 	bool outcome = false, tenant = false;
 	struct span value;
@@ -494,8 +503,14 @@ resolve_answer(
 				return answer_broken(err);
 			tenant = true;
 		} else if (tag == TAG_COUNT) {
-			if (!packet_u64(value, total_out))
+			if (!packet_u64(value, &pages->total))
 				return answer_broken(err);
+		} else if (tag == TAG_MARK) {
+			if (!packet_u64(value, &number))
+				return answer_broken(err);
+			pages->changed = pages->marked && number != pages->mark;
+			pages->mark = number;
+			pages->marked = true;
 		} else if (tag == TAG_RECIPIENT &&
 			   recipient_add(r, value, err) == -1) {
 			return -1;
@@ -503,31 +518,52 @@ resolve_answer(
 	}
 }
 
+/* All pages.  *changed_out: the list became another one in between. */
+static int
+resolve_pages(struct tenants *t, struct span address, struct resolution *r,
+    bool *changed_out, struct err *err)
+{
+	struct pages pages = { .total = 0 };
+	size_t before;
+
+	do {
+		CLEANUP(call_fini) struct call c;
+
+		before = r->count;
+		call_init(t, &c, TENANTS_RESOLVE);
+		packet_put(&c.request, TAG_ADDRESS, address);
+		packet_put_u64(&c.request, TAG_START, r->count);
+		if (call_run(t, &c, err) == -1 ||
+		    resolve_answer(&c, r, &pages, err) == -1)
+			return -1;
+	} while (!pages.changed && r->count < pages.total && r->count > before);
+	*changed_out = pages.changed;
+	return 0;
+}
+
 int
 tenants_resolve(struct tenants *t, struct span address,
     struct resolution *resolution_out, struct err *err)
 {
 	struct resolution r = { .outcome = RESOLVE_UNKNOWN };
-	uint64_t total = 0;
-	size_t before;
+	bool changed = true;
 
 	*resolution_out = r;
 	if (address.len > TENANT_ADDRESS_MAX)
 		return err_set(err, ERR_SYNTAX, "address over %d octets",
 		    TENANT_ADDRESS_MAX);
-	do {
-		CLEANUP(call_fini) struct call c = { .serial = 0 };
-
-		before = r.count;
-		call_init(t, &c, TENANTS_RESOLVE);
-		packet_put(&c.request, TAG_ADDRESS, address);
-		packet_put_u64(&c.request, TAG_START, r.count);
-		if (call_run(t, &c, err) == -1 ||
-		    resolve_answer(&c, &r, &total, err) == -1) {
+	for (int tries = 0; changed && tries < RESOLVE_TRIES; tries++) {
+		resolution_fini(&r);
+		if (resolve_pages(t, address, &r, &changed, err) == -1) {
 			resolution_fini(&r);
 			return -1;
 		}
-	} while (r.count < total && r.count > before);
+	}
+	if (changed) {
+		resolution_fini(&r);
+		return err_set(
+		    err, ERR_TEMP, "tenantd: a list that keeps changing");
+	}
 	*resolution_out = r;
 	return 0;
 }

@@ -6,7 +6,8 @@
  * the type ANSWER with fields, or FAILED with the kind and text of an error.
  * Lists that do not fit one packet are asked for page by page: START is the
  * number of elements that came before, COUNT in the answer is the length of
- * the whole list.
+ * the whole list.  Recipients come with a MARK over the whole list: when it
+ * differs between two pages the list has changed, and is read anew.
  */
 #ifndef HK_TENANTS_PROTOCOL_H
 #define HK_TENANTS_PROTOCOL_H
@@ -67,6 +68,7 @@ enum tenants_tag {
 	TAG_TENANT_INFO,
 	TAG_DOMAIN_INFO,
 	TAG_RECIPIENT,
+	TAG_MARK,
 };
 
 /* A request as tenantd sees it.  Spans are borrowed from the packet; absent

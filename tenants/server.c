@@ -136,6 +136,27 @@ do_sasl(struct server *s, const struct tenants_request *r, struct buf *b,
 	return 0;
 }
 
+/* FNV-1a over what tells one recipient from another, NULs included. */
+static uint64_t
+recipients_mark(const struct resolution *r)
+{
+	uint64_t mark = 14695981039346656037U;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const char *texts[] = { r->recipients[i].address,
+			r->recipients[i].account.id, r->recipients[i].detail };
+
+		for (size_t t = 0; t < 3; t++)
+			for (const char *p = texts[t];; p++) {
+				mark ^= (unsigned char)*p;
+				mark *= 1099511628211U;
+				if (*p == '\0')
+					break;
+			}
+	}
+	return mark;
+}
+
 static int
 do_resolve(struct server *s, const struct tenants_request *r, struct buf *b,
     struct err *err)
@@ -148,6 +169,7 @@ do_resolve(struct server *s, const struct tenants_request *r, struct buf *b,
 	if (resolution.outcome != RESOLVE_FOREIGN)
 		tenants_put_tenant(b, &resolution.tenant);
 	packet_put_u64(b, TAG_COUNT, resolution.count);
+	packet_put_u64(b, TAG_MARK, recipients_mark(&resolution));
 	for (uint64_t i = r->start;
 	     i < resolution.count && b->len < PAGE_OCTETS; i++)
 		tenants_put_recipient(b, &resolution.recipients[i]);

@@ -162,6 +162,8 @@ struct server {
 	bool die_first;    /* the first connection ends at its request */
 	size_t recipients; /* of a resolution, page_len at a time */
 	size_t page_len;
+	unsigned
+	    changes; /* the mark; every first page lowers it for the next */
 };
 
 static void
@@ -172,6 +174,9 @@ answer_resolve(struct server *s, struct tenants_request *r, struct buf *b)
 	packet_put_u64(b, TAG_OUTCOME, RESOLVE_GROUP);
 	tenants_put_tenant(b, &midori);
 	packet_put_u64(b, TAG_COUNT, s->recipients);
+	packet_put_u64(b, TAG_MARK, s->changes);
+	if (r->start == 0 && s->changes > 0)
+		s->changes--;
 	for (size_t i = r->start;
 	     i < s->recipients && i < r->start + s->page_len; i++) {
 		(void)snprintf(one.address, sizeof(one.address),
@@ -314,6 +319,33 @@ test_long_lists_come_in_pages(void **state)
 }
 
 static void
+test_list_that_changes_is_read_anew(void **state)
+{
+	struct server s = { .recipients = 1000, .page_len = 300, .changes = 2 };
+	struct tenants *t = client_of(&s);
+	CLEANUP(resolution_fini) struct resolution r;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	/* Another mark on a second page: from the beginning, each once. */
+	assert_int_equal(
+	    tenants_resolve(t, SPAN("all@midori.example"), &r, &err), 0);
+	assert_int_equal(r.count, 1000);
+	assert_string_equal(
+	    r.recipients[300].address, "member300@elsewhere.example");
+	assert_string_equal(
+	    r.recipients[999].address, "member999@elsewhere.example");
+	/* One that never stands still is nobody's answer. */
+	s.changes = 1000;
+	resolution_fini(&r);
+	assert_int_equal(
+	    tenants_resolve(t, SPAN("all@midori.example"), &r, &err), -1);
+	assert_int_equal(err.kind, ERR_TEMP);
+	assert_int_equal(r.count, 0);
+	client_end(t, &s);
+}
+
+static void
 test_login_needs_an_account(void **state)
 {
 	struct server s = { .page_len = 1 };
@@ -348,6 +380,7 @@ main(void)
 		cmocka_unit_test(test_requests_are_checked),
 		cmocka_unit_test(test_socket_is_kept_and_replaced),
 		cmocka_unit_test(test_long_lists_come_in_pages),
+		cmocka_unit_test(test_list_that_changes_is_read_anew),
 		cmocka_unit_test(test_login_needs_an_account),
 	};
 
