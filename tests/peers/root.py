@@ -11,7 +11,7 @@ The network is the machine's: peers listen on loopback ports.
 
     <cache>/debs/*.deb              what was fetched
     <cache>/<name>/packages/        the unpacked packages
-    <state>/upper, work, root       one running instance, thrown away after it
+    <state>/upper, scratch, root    one running instance, thrown away after it
 
 Needs root: these servers run under several users.
 """
@@ -102,11 +102,11 @@ root=$state/root
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$root"
 for d in usr etc; do
-	mkdir -p "$root/$d" "$state/upper/$d" "$state/work/$d"
+	mkdir -p "$root/$d" "$state/upper/$d" "$state/scratch/$d"
 	lower=/$d
 	[ ! -d "$packages/$d" ] || lower=$packages/$d:/$d
 	mount -t overlay overlay \
-	    -o "lowerdir=$lower,upperdir=$state/upper/$d,workdir=$state/work/$d" \
+	    -o "lowerdir=$lower,upperdir=$state/upper/$d,workdir=$state/scratch/$d" \
 	    "$root/$d"
 done
 for d in bin sbin lib lib32 lib64 libx32; do
@@ -137,7 +137,7 @@ class PrivateRoot:
         self.binds = dict(binds or {})
         self.process = None
         self.log_path = self.state / "log"
-        for d in ("upper/etc", "upper/usr", "work", "root", "var", "srv"):
+        for d in ("upper/etc", "upper/usr", "scratch", "root", "var", "srv"):
             (self.state / d).mkdir(parents=True, exist_ok=True)
         # Package trees may hold /var with directories the server expects.
         if (self.packages / "var").is_dir():
