@@ -85,6 +85,12 @@ rcpt_accept(struct smtp_session *s, struct span address,
 		    "not available yet");
 		return;
 	}
+	/* It would be too long next time as well. */
+	if (resolution->count > s->conf->recipients_max) {
+		rcpt_refuse(s, address, 550, "5.5.3",
+		    "The list has more members than a message may have");
+		return;
+	}
 	if (t->finals_len + resolution->count > s->conf->recipients_max) {
 		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
 		return;

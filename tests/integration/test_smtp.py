@@ -150,6 +150,29 @@ def test_list_delivers_once_to_each(platform):
         pop.quit()
 
 
+def test_list_that_is_too_long(make_platform):
+    """More members than a message may have recipients: never, not later."""
+    platform = make_platform({"smtpd": ["recipients-max = 100"]})
+    branch = "ou=aozora,ou=tenants,o=hikyaku"
+    members = ["member%03d@aozora.example" % n for n in range(101)]
+    platform.ldap("ldapadd", "".join(
+        "dn: uid=%s,ou=accounts,%s\nobjectClass: inetOrgPerson\n"
+        "objectClass: hkAccount\nuid: %s\ncn: x\nsn: x\nmail: %s\n"
+        "mailLocalAddress: %s\nhkStatus: active\n\n" % (
+            m, branch, m, m, m) for m in members)
+        + "dn: cn=everybody,ou=groups,%s\nobjectClass: hkGroup\n"
+          "cn: everybody\nmail: everybody@aozora.example\n"
+          "mailLocalAddress: everybody@aozora.example\n%s\n" % (
+              branch, "\n".join("rfc822MailMember: " + m for m in members)))
+    with Wire(platform, "mx") as w:
+        assert w.smtp()[0] == 220
+        dialogue(w, [
+            (b"EHLO client.example", "250"),
+            (b"MAIL FROM:<a@outside.example>", "250"),
+            (b"RCPT TO:<everybody@aozora.example>", "550 5.5.3"),
+            (b"RCPT TO:<%s>" % HANAKO.encode(), "250 2.1.5")])
+
+
 def test_client_cannot_write_our_trace(platform):
     """What it says about itself stands in Received as a name or not at all."""
     platform.empty(YUKI)
