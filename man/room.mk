@@ -4,3 +4,4 @@ dist_man_MANS += man/hikyaku.1 man/hikyaku.conf.5 man/hikyakud.8 \
 	man/metricsd.8
 dist_man_MANS += man/hash-password.8 man/hikyaku-directory.7 man/tenantd.8
 dist_man_MANS += man/smtpd.8
+dist_man_MANS += man/hikyaku-rules.7

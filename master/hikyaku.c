@@ -24,6 +24,8 @@ static const struct subcommand subcommands[] = {
 	    hikyaku_reload },
 	{ "status", "", "say what runs", hikyaku_status },
 	{ "check", "", "check the configuration", hikyaku_check },
+	{ "rule", " check [-k forward|quarantine] [-f file | text]",
+	    "check a rule for mail", hikyaku_rule },
 	{ "help", "", "this list", hikyaku_help },
 };
 #define SUBCOMMANDS_LEN (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -126,7 +128,7 @@ run(struct command_context *ctx, int argc, char **argv)
 	for (size_t i = 0; i < SUBCOMMANDS_LEN; i++) {
 		if (strcmp(subcommands[i].name, argv[0]) != 0)
 			continue;
-		if (argc > 1) {
+		if (argc > 1 && subcommands[i].arguments[0] == '\0') {
 			(void)fprintf(stderr, "usage: hikyaku [-c file] %s%s\n",
 			    argv[0], subcommands[i].arguments);
 			return 2;

@@ -16,7 +16,9 @@ struct command_context {
 };
 
 struct subcommand {
-	const char *name, *arguments, *help;
+	const char *name;
+	const char *arguments; /* "": it takes none */
+	const char *help;
 	/* Answers the exit status. */
 	int (*run)(struct command_context *ctx, int argc, char **argv);
 };
@@ -26,6 +28,7 @@ int hikyaku_stop(struct command_context *ctx, int argc, char **argv);
 int hikyaku_reload(struct command_context *ctx, int argc, char **argv);
 int hikyaku_status(struct command_context *ctx, int argc, char **argv);
 int hikyaku_check(struct command_context *ctx, int argc, char **argv);
+int hikyaku_rule(struct command_context *ctx, int argc, char **argv);
 
 /* Reads the top level of the configuration; complains and answers -1. */
 int hikyaku_load(struct command_context *ctx);

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += master/libmaster.a
 master_libmaster_a_SOURCES = \
 	master/admin.c master/admin.h master/admin_protocol.h \
+	master/caret.c master/caret.h \
 	master/conf.c master/conf.h master/conf_check.c \
 	master/feed.c master/feed.h \
 	master/lookup.c master/lookup.h \
@@ -30,8 +31,10 @@ master_metricsd_LDADD = master/libmaster.a common/libcommon.a \
 
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
-	master/hikyaku_run.c master/hikyaku_status.c
-master_hikyaku_LDADD = $(master_hikyakud_LDADD)
+	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c
+master_hikyaku_LDADD = master/libmaster.a tenants/libtenants.a \
+	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(OPENSSL_LIBS) \
+	$(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 EXTRA_DIST += master/hikyaku.conf.example master/hikyakud.service.in
 exampledir = $(docdir)
@@ -56,3 +59,8 @@ tests_dummy_dummy_daemon_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
 unit_tests += tests/unit/test_master
 tests_unit_test_master_SOURCES = tests/unit/test_master.c
 tests_unit_test_master_LDADD = $(master_hikyakud_LDADD) $(unit_ldadd)
+
+unit_tests += tests/unit/test_caret
+tests_unit_test_caret_SOURCES = tests/unit/test_caret.c
+tests_unit_test_caret_LDADD = master/libmaster.a mime/libmime.a \
+	common/libcommon.a $(ICU_LIBS) $(unit_ldadd)

@@ -11,8 +11,7 @@ octet_is_utf8(char c)
 	return (unsigned char)c >= 0x80;
 }
 
-/* Octets of the well-formed sequence at the front, or 0.  RFC 3629 section 4 */
-static size_t
+size_t
 utf8_sequence(struct span s)
 {
 	unsigned char first = (unsigned char)s.p[0];

@@ -82,6 +82,12 @@ bool mailaddr_is_literal(struct mailaddr address);
 bool mail_domain_valid(struct span text, bool utf8);
 bool address_literal_valid(struct span text);
 
+/*
+ * Octets of the well-formed character at the front of a text that is not
+ * empty, or 0.						RFC 3629 section 4
+ */
+size_t utf8_sequence(struct span text);
+
 /* No control, overlong form, surrogate or other malformed UTF-8 in it. */
 bool utf8_valid(struct span text);
 

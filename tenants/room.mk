@@ -6,7 +6,9 @@ tenants_libtenants_a_SOURCES = \
 	tenants/login.c tenants/login.h \
 	tenants/login_gate.c tenants/login_gate.h \
 	tenants/login_link.c tenants/login_link.h \
-	tenants/protocol.c tenants/protocol.h
+	tenants/protocol.c tenants/protocol.h \
+	tenants/rule.c tenants/rule.h \
+	tenants/rule_format.c tenants/rule_match.c tenants/rule_private.h
 
 # tenantd's inside, apart from its main(), so that tests link it.
 noinst_LIBRARIES += tenants/libdirectory.a
@@ -76,3 +78,15 @@ tests_unit_test_directory_parts_SOURCES = tests/unit/test_directory_parts.c
 tests_unit_test_directory_parts_LDADD = tenants/libdirectory.a \
 	tenants/libtenants.a common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) \
 	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_rule
+tests_unit_test_rule_SOURCES = tests/unit/test_rule.c tests/unit/rule_rig.h
+tests_unit_test_rule_LDADD = tenants/libtenants.a mime/libmime.a \
+	common/libcommon.a $(ICU_LIBS) $(unit_ldadd)
+
+EXTRA_DIST += tests/fuzz/corpus/fuzz_rule
+fuzz_targets += tests/fuzz/fuzz_rule
+tests_fuzz_fuzz_rule_SOURCES = tests/fuzz/fuzz_rule.c tests/unit/rule_rig.h
+tests_fuzz_fuzz_rule_LDADD = tenants/libtenants.a mime/libmime.a \
+	common/libcommon.a $(ICU_LIBS)
+tests_fuzz_fuzz_rule_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
