@@ -17,6 +17,7 @@ common_libcommon_a_SOURCES = \
 	common/conn_tls.c common/conn_write.c \
 	common/control.c common/control.h \
 	common/counters.c common/counters.h \
+	common/crc32c.c common/crc32c.h \
 	common/daemon.c common/daemon.h \
 	common/daemon_conf.c common/daemon_conf.h \
 	common/daemon_control.c \
@@ -27,6 +28,10 @@ common_libcommon_a_SOURCES = \
 	common/err.c common/err.h \
 	common/file.c common/file.h \
 	common/handoff.c common/handoff.h \
+	common/journal.c common/journal.h \
+	common/journal_commit.c common/journal_files.c \
+	common/journal_format.c common/journal_format.h \
+	common/journal_private.h common/journal_recover.c \
 	common/log.c common/log.h \
 	common/maildata.c common/maildata.h \
 	common/packet.c common/packet.h \
@@ -140,3 +145,12 @@ fuzz_targets += tests/fuzz/fuzz_control
 tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c
 tests_fuzz_fuzz_control_LDADD = common/libcommon.a
 tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_journal
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
+tests_unit_test_journal_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_journal
+tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c
+tests_fuzz_fuzz_journal_LDADD = common/libcommon.a $(OPENSSL_LIBS)
+tests_fuzz_fuzz_journal_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
