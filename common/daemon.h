@@ -174,6 +174,9 @@ struct daemon_program {
 	int (*start)(
 	    struct daemon *d, struct reactor *r, void *state, struct err *err);
 	void (*reload)(struct daemon *d, void *state);
+	/* After reactor_run, before reactor_free; also on failure: threads of
+	 * the daemon's own give the reactor no more work. */
+	void (*finish)(void *state);
 	void (*stop)(void *state); /* after reactor_free; also on failure */
 };
 int daemon_main(int argc, char **argv, const struct daemon_program *program);

@@ -36,15 +36,20 @@ run_reactor(struct daemon *d, struct running *running, struct err *err)
 				 : program->conns_max(daemon_section(d)),
 	};
 	CLEANUP(reactor_free) struct reactor *r = NULL;
+	int result;
 
 	if (reactor_new(&options, &r, err) == -1)
 		return -1;
-	if (program->start != NULL &&
-	    program->start(d, r, running->state, err) == -1)
-		return -1;
-	if (daemon_attach(d, r, run_reload, running, err) == -1)
-		return -1;
-	return reactor_run(r, err);
+	result = program->start == NULL
+		     ? 0
+		     : program->start(d, r, running->state, err);
+	if (result == 0)
+		result = daemon_attach(d, r, run_reload, running, err);
+	if (result == 0)
+		result = reactor_run(r, err);
+	if (program->finish != NULL)
+		program->finish(running->state);
+	return result;
 }
 
 int

@@ -66,6 +66,26 @@ packet_put_u64(struct buf *b, uint8_t tag, uint64_t value)
 	packet_put(b, tag, span_of(octets, sizeof(octets)));
 }
 
+size_t
+packet_start(struct buf *b, uint8_t tag)
+{
+	char octets[PACKET_FIELD_LEN] = { (char)tag };
+
+	buf_append(b, span_of(octets, sizeof(octets)));
+	return b->len;
+}
+
+void
+packet_end(struct buf *b, size_t start)
+{
+	if (b->failed != ERR_NONE)
+		return;
+	if (b->len - start > UINT16_MAX)
+		b->failed = ERR_LIMIT;
+	else
+		put_number(b->data + start - 2, b->len - start, 2);
+}
+
 /* ---- reading ------------------------------------------------------------- */
 
 static uint64_t

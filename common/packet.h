@@ -35,6 +35,12 @@ void packet_begin(struct buf *b, struct packet_head head);
 void packet_put(struct buf *b, uint8_t tag, struct span value);
 void packet_put_str(struct buf *b, uint8_t tag, const char *value);
 void packet_put_u64(struct buf *b, uint8_t tag, uint64_t value); /* 8 octets */
+/*
+ * A field whose value is written piece by piece between the two calls, fields
+ * themselves most likely; packet_end takes what packet_start answered.
+ */
+size_t packet_start(struct buf *b, uint8_t tag);
+void packet_end(struct buf *b, size_t start);
 /* A value over 65,535 octets makes buf_check fail with ERR_LIMIT. */
 
 /* ---- reading ------------------------------------------------------------- */

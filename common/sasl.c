@@ -131,6 +131,12 @@ sasl_exchange_step(struct sasl_exchange *x, struct span message,
 	return x->mechanism->step(x, message, challenge, err);
 }
 
+void
+sasl_exchange_set_arg(struct sasl_exchange *x, void *arg)
+{
+	x->directory.arg = arg;
+}
+
 struct span
 sasl_exchange_authcid(const struct sasl_exchange *x)
 {

@@ -122,10 +122,14 @@ CLEANUP_DEFINE_PTR(struct sasl_exchange, sasl_exchange_free)
 
 /*
  * Feeds one message (p NULL only at the start: no initial response) and
- * appends the next challenge.  After anything but SASL_CONTINUE it is over.
+ * appends the next challenge.  After anything but SASL_CONTINUE it is over,
+ * except that after SASL_FAILED the same message may be fed once more.
  */
 enum sasl_verdict sasl_exchange_step(struct sasl_exchange *x,
     struct span message, struct buf *challenge, struct err *err);
+
+/* Another arg for the functions of its directory. */
+void sasl_exchange_set_arg(struct sasl_exchange *x, void *arg);
 
 /* Who it is about; empty until the client said so.  Borrowed. */
 struct span sasl_exchange_authcid(const struct sasl_exchange *x);

@@ -28,6 +28,7 @@ plain_step(struct sasl_exchange *x, struct span message, struct buf *challenge,
 	    rest.len > SASL_SECRET_MAX || span_index(rest, '\0') != -1 ||
 	    authzid.len > SASL_NAME_MAX || !sasl_set_authcid(x, authcid))
 		return SASL_BAD;
+	buf_clear(&x->authzid);
 	buf_append(&x->authzid, authzid);
 	return ask_directory(x, rest, err);
 }

@@ -224,6 +224,12 @@ scram_first(struct sasl_exchange *x, struct span message, struct buf *challenge,
 	enum sasl_verdict verdict;
 	size_t mark;
 
+	/* They hold something when this message has failed before. */
+	buf_clear(&x->authzid);
+	buf_clear(&x->authcid);
+	buf_clear(&x->gs2);
+	buf_clear(&x->nonce_all);
+	buf_clear(&x->said);
 	if (!take_gs2_header(x, &message) || !take_first_bare(x, message))
 		return SASL_BAD;
 	verdict = x->directory.scram(
@@ -319,6 +325,8 @@ static enum sasl_verdict
 scram_step(struct sasl_exchange *x, struct span message, struct buf *challenge,
     struct err *err)
 {
+	enum sasl_verdict verdict;
+
 	switch (x->state) {
 	case STATE_START:
 		if (message.p == NULL) {
@@ -327,8 +335,9 @@ scram_step(struct sasl_exchange *x, struct span message, struct buf *challenge,
 		}
 		__attribute__((fallthrough));
 	case STATE_FIRST:
-		x->state = STATE_FINAL;
-		return scram_first(x, message, challenge, err);
+		verdict = scram_first(x, message, challenge, err);
+		x->state = verdict == SASL_FAILED ? STATE_FIRST : STATE_FINAL;
+		return verdict;
 	case STATE_FINAL:
 		x->state = STATE_DONE;
 		return scram_final(x, message, challenge, err);

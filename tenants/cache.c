@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ *	key → node → slot → entry
+ *
+ * Nodes lie in buckets by their key and, each at its place, on the clock's
+ * dial.  Slots lie in buckets by entryUUID.  A reader changes nothing but a
+ * node's "used", which is why it is atomic.
+ */
 #include "tenants/cache.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#include "tenants/hash.h"
+
 enum {
-	KEY_MAX = 640
+	KEY_MAX = 640,
+	/* Nodes that one insertion may look at before it drops one that was
+	 * used, so that it never goes round the whole dial. */
+	LOOK_MAX = 16
 };
 
 /* What several keys share: one entry, by its uuid. */
@@ -22,56 +35,77 @@ struct node {
 	struct slot *slot;  /* NULL: "there is none" */
 	uint64_t none_mark; /* of which time */
 	uint64_t hash;
+	size_t place; /* on the dial */
 	size_t len;
+	atomic_bool used; /* since the hand came by */
 	char key[];
 };
 
-struct generation {
-	struct node **buckets;
-	size_t len;
-};
-
 struct cache {
-	pthread_mutex_t mutex; /* guards all */
-	struct generation young, old;
+	pthread_rwlock_t lock; /* guards all */
+	struct hash_secret secret;
+	struct node **nodes;
 	struct slot **slots;
 	size_t buckets; /* of each table; a power of two */
-	size_t young_max;
-	uint64_t changes;
+	struct node **dial;
+	size_t keys, keys_max, hand;
+	size_t octets, octets_max;
+	atomic_uint_fast64_t changes; /* written under the lock */
 };
 
-/* FNV-1a, without regard to ASCII case as callers give lower case. */
-static uint64_t
-hash_of(struct span key)
+/* Writers are few and short: readers let them pass. */
+static int
+lock_init(pthread_rwlock_t *lock)
 {
-	uint64_t hash = 14695981039346656037u;
+	pthread_rwlockattr_t attr;
+	int rc;
 
-	for (size_t i = 0; i < key.len; i++)
-		hash = (hash ^ (unsigned char)key.p[i]) * 1099511628211u;
-	return hash ^ hash >> 29;
+	(void)pthread_rwlockattr_init(&attr);
+	(void)pthread_rwlockattr_setkind_np(
+	    &attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	rc = pthread_rwlock_init(lock, &attr);
+	(void)pthread_rwlockattr_destroy(&attr);
+	return rc;
 }
 
 int
-cache_new(size_t keys_max, struct cache **cache_out, struct err *err)
+cache_new(size_t keys_max, size_t octets_max, struct cache **cache_out,
+    struct err *err)
 {
 	struct cache *c = calloc(1, sizeof(*c));
 
-	if (c == NULL)
-		return err_sys(err, "cache");
-	c->young_max = keys_max / 2 + 1;
-	for (c->buckets = 1024; c->buckets < c->young_max; c->buckets *= 2)
+	if (c == NULL || lock_init(&c->lock) != 0) {
+		free(c);
+		return err_set(err, ERR_TEMP, "cache: no memory");
+	}
+	c->keys_max = keys_max;
+	c->octets_max = octets_max;
+	for (c->buckets = 1024; c->buckets < keys_max; c->buckets *= 2)
 		;
-	c->young.buckets = calloc(c->buckets, sizeof(*c->young.buckets));
-	c->old.buckets = calloc(c->buckets, sizeof(*c->old.buckets));
-	c->slots = calloc(c->buckets, sizeof(*c->slots));
-	(void)pthread_mutex_init(&c->mutex, NULL);
-	if (c->young.buckets == NULL || c->old.buckets == NULL ||
-	    c->slots == NULL) {
+	c->nodes = calloc(c->buckets, sizeof(struct node *));
+	c->slots = calloc(c->buckets, sizeof(struct slot *));
+	c->dial = calloc(keys_max, sizeof(struct node *));
+	if (c->nodes == NULL || c->slots == NULL || c->dial == NULL) {
 		cache_free(c);
 		return err_set(err, ERR_TEMP, "cache: no memory");
 	}
+	if (hash_secret_new(&c->secret, err) == -1) {
+		cache_free(c);
+		return -1;
+	}
 	*cache_out = c;
 	return 0;
+}
+
+/* ---- slots -------------------------------------------------------------- */
+
+static void
+slot_set(struct cache *c, struct slot *slot, struct entry *entry)
+{
+	c->octets -= slot->entry == NULL ? 0 : slot->entry->len;
+	c->octets += entry == NULL ? 0 : entry->len;
+	entry_unref(slot->entry);
+	slot->entry = entry_ref(entry);
 }
 
 static void
@@ -85,7 +119,7 @@ slot_unref(struct cache *c, struct slot *slot)
 	while (*at != slot)
 		at = &(*at)->next;
 	*at = slot->next;
-	entry_unref(slot->entry);
+	slot_set(c, slot, NULL);
 	free(slot);
 }
 
@@ -106,7 +140,7 @@ static struct slot *
 slot_ref(struct cache *c, struct entry *entry)
 {
 	struct span uuid = entry_get(entry, ATTR_UUID);
-	uint64_t hash = hash_of(uuid);
+	uint64_t hash = hash_span(&c->secret, uuid);
 	struct slot **at = slot_find(c, uuid, hash), *slot = *at;
 
 	if (slot == NULL) {
@@ -117,19 +151,18 @@ slot_ref(struct cache *c, struct entry *entry)
 		memcpy(slot->uuid, uuid.p, ENTRY_UUID_SIZE);
 		*at = slot;
 	}
-	if (slot->entry != entry) {
-		entry_unref(slot->entry);
-		slot->entry = entry_ref(entry);
-	}
+	if (slot->entry != entry)
+		slot_set(c, slot, entry);
 	slot->keys++;
 	return slot;
 }
 
+/* ---- nodes and the clock ------------------------------------------------ */
+
 static struct node **
-node_find(const struct cache *c, const struct generation *g, struct span key,
-    uint64_t hash)
+node_find(const struct cache *c, struct span key, uint64_t hash)
 {
-	struct node **at = &g->buckets[hash & (c->buckets - 1)];
+	struct node **at = &c->nodes[hash & (c->buckets - 1)];
 
 	while (*at != NULL && ((*at)->hash != hash || (*at)->len != key.len ||
 				  memcmp((*at)->key, key.p, key.len) != 0))
@@ -138,24 +171,66 @@ node_find(const struct cache *c, const struct generation *g, struct span key,
 }
 
 static void
-node_drop(struct cache *c, struct generation *g, struct node **at)
+node_drop(struct cache *c, struct node *node)
 {
-	struct node *node = *at;
+	struct node **at = &c->nodes[node->hash & (c->buckets - 1)];
 
+	while (*at != node)
+		at = &(*at)->next;
 	*at = node->next;
-	g->len--;
+	/* The last on the dial takes its place, so that there are no gaps. */
+	c->dial[node->place] = c->dial[--c->keys];
+	c->dial[node->place]->place = node->place;
 	slot_unref(c, node->slot);
 	free(node);
 }
 
+/* Drops the next node that was not used lately, other than keep. */
 static void
-generation_clear(struct cache *c, struct generation *g)
+clock_turn(struct cache *c, const struct node *keep)
 {
-	if (g->buckets == NULL)
-		return;
-	for (size_t i = 0; i < c->buckets; i++)
-		while (g->buckets[i] != NULL)
-			node_drop(c, g, &g->buckets[i]);
+	for (unsigned looked = 0;; looked++) {
+		struct node *node;
+
+		if (c->hand >= c->keys)
+			c->hand = 0;
+		node = c->dial[c->hand];
+		if (node != keep &&
+		    (looked >= LOOK_MAX || !atomic_load(&node->used))) {
+			node_drop(c, node);
+			return;
+		}
+		atomic_store(&node->used, false);
+		c->hand++;
+	}
+}
+
+static struct node *
+node_new(struct cache *c, struct span key, uint64_t hash)
+{
+	struct node *node = calloc(1, sizeof(*node) + key.len), **at;
+
+	if (node == NULL)
+		return NULL;
+	if (c->keys == c->keys_max)
+		clock_turn(c, NULL);
+	node->hash = hash;
+	node->len = key.len;
+	memcpy(node->key, key.p, key.len);
+	atomic_init(&node->used, true);
+	node->place = c->keys;
+	c->dial[c->keys++] = node;
+	at = &c->nodes[hash & (c->buckets - 1)];
+	node->next = *at;
+	*at = node;
+	return node;
+}
+
+static void
+clear(struct cache *c)
+{
+	while (c->keys > 0)
+		node_drop(c, c->dial[c->keys - 1]);
 }
 
 void
@@ -163,107 +238,68 @@ cache_free(struct cache *c)
 {
 	if (c == NULL)
 		return;
-	generation_clear(c, &c->young);
-	generation_clear(c, &c->old);
-	free(c->young.buckets);
-	free(c->old.buckets);
+	clear(c);
+	free(c->dial);
+	free(c->nodes);
 	free(c->slots);
-	(void)pthread_mutex_destroy(&c->mutex);
+	(void)pthread_rwlock_destroy(&c->lock);
 	free(c);
 }
 
-/* Puts a node into the young generation; a full one becomes the old. */
-static void
-node_insert(struct cache *c, struct node *node)
-{
-	struct node **at;
-
-	if (c->young.len >= c->young_max) {
-		struct generation spare = c->old;
-
-		generation_clear(c, &spare);
-		c->old = c->young;
-		c->young = spare;
-	}
-	at = &c->young.buckets[node->hash & (c->buckets - 1)];
-	node->next = *at;
-	*at = node;
-	c->young.len++;
-}
-
-/* The node of a key, in the young generation when it answers. */
-static struct node *
-node_touch(struct cache *c, struct span key, uint64_t hash)
-{
-	struct node **at = node_find(c, &c->young, key, hash), *node;
-
-	if (*at != NULL)
-		return *at;
-	at = node_find(c, &c->old, key, hash);
-	node = *at;
-	if (node == NULL)
-		return NULL;
-	*at = node->next;
-	c->old.len--;
-	node_insert(c, node);
-	return node;
-}
+/* ---- asking -------------------------------------------------------------- */
 
 enum cached
 cache_get(struct cache *c, struct span key, struct entry **entry_out)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = hash_span(&c->secret, key);
 	enum cached answer = CACHED_NOT;
-	const struct node *node;
+	struct node *node;
 
 	*entry_out = NULL;
-	(void)pthread_mutex_lock(&c->mutex);
-	node = node_touch(c, key, hash);
-	if (node != NULL && node->slot != NULL && node->slot->entry != NULL) {
-		*entry_out = entry_ref(node->slot->entry);
-		answer = CACHED_ENTRY;
-	} else if (node != NULL && node->slot == NULL &&
-		   node->none_mark == c->changes) {
-		answer = CACHED_NONE;
+	(void)pthread_rwlock_rdlock(&c->lock);
+	node = *node_find(c, key, hash);
+	if (node != NULL) {
+		if (!atomic_load_explicit(&node->used, memory_order_relaxed))
+			atomic_store(&node->used, true);
+		if (node->slot == NULL) {
+			answer = node->none_mark == atomic_load(&c->changes)
+				     ? CACHED_NONE
+				     : CACHED_NONE_THEN;
+		} else if (node->slot->entry != NULL) {
+			*entry_out = entry_ref(node->slot->entry);
+			answer = CACHED_ENTRY;
+		}
 	}
-	(void)pthread_mutex_unlock(&c->mutex);
+	(void)pthread_rwlock_unlock(&c->lock);
 	return answer;
 }
 
 uint64_t
 cache_mark(struct cache *c)
 {
-	uint64_t mark;
-
-	(void)pthread_mutex_lock(&c->mutex);
-	mark = c->changes;
-	(void)pthread_mutex_unlock(&c->mutex);
-	return mark;
+	return atomic_load(&c->changes);
 }
+
+/* ---- telling ------------------------------------------------------------- */
 
 static void
 put_locked(struct cache *c, struct span key, struct entry *entry, uint64_t mark)
 {
-	uint64_t hash = hash_of(key);
-	struct node *node = node_touch(c, key, hash);
+	uint64_t hash = hash_span(&c->secret, key);
+	struct node *node = *node_find(c, key, hash);
 	struct slot *slot = NULL;
 
 	if (entry != NULL && (slot = slot_ref(c, entry)) == NULL)
 		return;
-	if (node == NULL) {
-		node = calloc(1, sizeof(*node) + key.len);
-		if (node == NULL) {
-			slot_unref(c, slot);
-			return;
-		}
-		node->hash = hash;
-		node->len = key.len;
-		memcpy(node->key, key.p, key.len);
-		node_insert(c, node);
+	if (node == NULL && (node = node_new(c, key, hash)) == NULL) {
+		slot_unref(c, slot);
+		return;
 	}
 	slot_unref(c, node->slot);
 	node->slot = slot;
 	node->none_mark = mark;
+	while (c->octets > c->octets_max && c->keys > 1)
+		clock_turn(c, node);
 }
 
 void
@@ -271,60 +307,65 @@ cache_put(struct cache *c, struct span key, struct entry *entry, uint64_t mark)
 {
 	if (key.len > KEY_MAX)
 		return;
-	(void)pthread_mutex_lock(&c->mutex);
-	if (mark == c->changes)
+	(void)pthread_rwlock_wrlock(&c->lock);
+	if (mark == atomic_load(&c->changes))
 		put_locked(c, key, entry, mark);
-	(void)pthread_mutex_unlock(&c->mutex);
+	(void)pthread_rwlock_unlock(&c->lock);
+}
+
+/* entry NULL: it is gone. */
+static void
+change(struct cache *c, struct span uuid, struct entry *entry)
+{
+	struct slot *slot;
+
+	(void)pthread_rwlock_wrlock(&c->lock);
+	atomic_fetch_add(&c->changes, 1);
+	slot = *slot_find(c, uuid, hash_span(&c->secret, uuid));
+	if (slot != NULL)
+		slot_set(c, slot, entry);
+	(void)pthread_rwlock_unlock(&c->lock);
 }
 
 void
 cache_change(struct cache *c, struct entry *entry)
 {
-	struct span uuid = entry_get(entry, ATTR_UUID);
-	struct slot *slot;
-
-	(void)pthread_mutex_lock(&c->mutex);
-	c->changes++;
-	slot = *slot_find(c, uuid, hash_of(uuid));
-	if (slot != NULL) {
-		entry_unref(slot->entry);
-		slot->entry = entry_ref(entry);
-	}
-	(void)pthread_mutex_unlock(&c->mutex);
+	change(c, entry_get(entry, ATTR_UUID), entry);
 }
 
 void
 cache_remove(struct cache *c, struct span uuid)
 {
-	struct slot *slot;
-
-	(void)pthread_mutex_lock(&c->mutex);
-	c->changes++;
-	slot = *slot_find(c, uuid, hash_of(uuid));
-	if (slot != NULL) {
-		entry_unref(slot->entry);
-		slot->entry = NULL;
-	}
-	(void)pthread_mutex_unlock(&c->mutex);
+	change(c, uuid, NULL);
 }
 
 void
 cache_clear(struct cache *c)
 {
-	(void)pthread_mutex_lock(&c->mutex);
-	c->changes++;
-	generation_clear(c, &c->young);
-	generation_clear(c, &c->old);
-	(void)pthread_mutex_unlock(&c->mutex);
+	(void)pthread_rwlock_wrlock(&c->lock);
+	atomic_fetch_add(&c->changes, 1);
+	clear(c);
+	(void)pthread_rwlock_unlock(&c->lock);
 }
 
 size_t
 cache_keys(struct cache *c)
 {
-	size_t len;
+	size_t keys;
 
-	(void)pthread_mutex_lock(&c->mutex);
-	len = c->young.len + c->old.len;
-	(void)pthread_mutex_unlock(&c->mutex);
-	return len;
+	(void)pthread_rwlock_rdlock(&c->lock);
+	keys = c->keys;
+	(void)pthread_rwlock_unlock(&c->lock);
+	return keys;
+}
+
+size_t
+cache_octets(struct cache *c)
+{
+	size_t octets;
+
+	(void)pthread_rwlock_rdlock(&c->lock);
+	octets = c->octets;
+	(void)pthread_rwlock_unlock(&c->lock);
+	return octets;
 }

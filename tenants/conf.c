@@ -32,6 +32,12 @@ static const struct conf_key keys[] = {
 	CONF_OCTETS(struct tenantd_conf, cache_disk, "cache-disk", "16M",
 	    1024 * 1024, 1024 * 1024 * 1024,
 	    "memory for the entries kept on disk"),
+	CONF_COUNT(struct tenantd_conf, hash_threads, "hash-threads", "0", 0,
+	    64, "threads that compute slow hashes (0: one a processor)"),
+	/* More of them than can be done while clients wait are dropped in
+	 * time; this bounds their memory. */
+	CONF_COUNT(struct tenantd_conf, hash_waiting, "hash-waiting", "1000", 1,
+	    100000, "slow hashes that may wait in one tenant's queue"),
 };
 
 const struct conf_section tenantd_section = { "tenantd", keys,

@@ -19,7 +19,9 @@ struct tenantd_conf {
 	uint64_t connections;               /* to LDAP, at most */
 	uint64_t connect_wait, search_wait; /* seconds */
 	uint64_t cache_keys;
-	uint64_t cache_disk; /* octets of memory for the entries on disk */
+	uint64_t cache_disk;   /* octets of memory for the entries on disk */
+	uint64_t hash_threads; /* 0: one a processor */
+	uint64_t hash_waiting; /* slow hashes of one tenant */
 };
 
 extern const struct conf_section tenantd_section;

@@ -16,7 +16,8 @@
 
 enum {
 	CREDENTIALS_MAX = 16384,
-	PASSWORD_FILE_MAX = 1024
+	PASSWORD_FILE_MAX = 1024,
+	KEY_OCTETS = 1024 /* of entries in memory behind a key, at most */
 };
 
 /* ---- beginning and end -----------------------------------------------------
@@ -84,10 +85,13 @@ directory_new(const struct tenantd_conf *conf, const char *state_directory,
 	CLEANUP(directory_free)
 	struct directory *d = calloc(1, sizeof(*d));
 
-	if (d == NULL || (d->base = strdup(conf->base)) == NULL)
+	if (d == NULL || (d->base = strdup(conf->base)) == NULL ||
+	    (d->memory = calloc(1, sizeof(*d))) == NULL)
 		return err_sys(err, "directory");
+	d->live = &d->live_here;
 	if (open_pool(d, conf, err) == -1 ||
-	    cache_new(conf->cache_keys, &d->cache, err) == -1)
+	    cache_new(conf->cache_keys, conf->cache_keys * KEY_OCTETS,
+		&d->cache, err) == -1)
 		return -1;
 	open_db(d, conf, state_directory);
 	*d_out = STEAL(d);
@@ -98,6 +102,8 @@ int
 directory_start(struct directory *d, struct counters *counters, struct err *err)
 {
 	d->counters = counters;
+	*d->memory = *d;
+	d->memory->memory_only = true;
 	return follower_start(d, &d->follower, err);
 }
 
@@ -110,8 +116,30 @@ directory_free(struct directory *d)
 	db_close(d->db);
 	cache_free(d->cache);
 	ldap_pool_free(d->pool);
+	free(d->memory);
 	free(d->base);
 	free(d);
+}
+
+struct directory *
+directory_memory(const struct directory *d)
+{
+	return d->memory;
+}
+
+int
+directory_set_would_wait(struct err *err)
+{
+	/* This is no trouble that anybody reads: no text is made. */
+	if (err != NULL)
+		*err = (struct err){ .kind = ERR_TEMP, .os = EAGAIN };
+	return -1;
+}
+
+bool
+directory_would_wait(const struct err *err)
+{
+	return err->kind == ERR_TEMP && err->os == EAGAIN;
 }
 
 /* ---- entries by name --------------------------------------------------------
@@ -243,9 +271,12 @@ find_login(struct directory *d, struct span login, struct entry **e_out,
 	enum lookup by_uid, by_address, behind;
 
 	by_uid = directory_find(d, KEY_LOGIN, login, e_out, err);
-	if (by_uid == LOOKUP_FOUND)
+	if (by_uid == LOOKUP_FOUND ||
+	    (by_uid == LOOKUP_FAILED && d->memory_only))
 		return by_uid;
 	by_address = directory_find(d, KEY_ADDRESS, login, e_out, err);
+	if (by_address == LOOKUP_FAILED && d->memory_only)
+		return by_address;
 	if (by_address == LOOKUP_FOUND && (*e_out)->kind == ENTRY_ACCOUNT)
 		return by_address;
 	if (by_address == LOOKUP_FOUND) {

@@ -11,6 +11,8 @@
 #ifndef HK_TENANTS_DIRECTORY_H
 #define HK_TENANTS_DIRECTORY_H
 
+#include <stdbool.h>
+
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/counters.h"
@@ -32,6 +34,16 @@ int directory_start(
     struct directory *d, struct counters *counters, struct err *err);
 void directory_free(struct directory *d);
 CLEANUP_DEFINE_PTR(struct directory, directory_free)
+
+/*
+ * The same directory for a thread that must not wait: what memory does not
+ * know now is a failure for which directory_would_wait is true; ask d then.
+ * Lists are never known.  Borrowed from d, from directory_start on.
+ */
+struct directory *directory_memory(const struct directory *d);
+bool directory_would_wait(const struct err *err);
+/* Records that; answers -1. */
+int directory_set_would_wait(struct err *err);
 
 /* An account with what proves its owner. */
 struct credentials {

@@ -29,13 +29,16 @@
 struct follower;
 
 struct directory {
-	char *base; /* "o=hikyaku" */
+	bool memory_only;         /* never waits: directory_memory */
+	struct directory *memory; /* the same one with memory_only */
+	char *base;               /* "o=hikyaku" */
 	struct follower *follower;
 	struct ldap_pool *pool;
 	struct cache *cache;
 	struct db *db; /* NULL: nothing is kept */
 	struct counters *counters;
-	atomic_bool live; /* set by the follower */
+	/* Set by the follower: what is in memory is what LDAP has. */
+	atomic_bool *live, live_here;
 };
 
 /* How an entry is asked for.  Values are compared without ASCII case. */

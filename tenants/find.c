@@ -301,7 +301,7 @@ directory_find(struct directory *d, enum directory_key key, struct span value,
 	if (!value_allowed(key, value) || !key_build(key, value, &cache_key))
 		return LOOKUP_NONE;
 	value = span_from(buf_span(&cache_key), 2);
-	if (atomic_load(&d->live)) {
+	if (atomic_load(d->live)) {
 		switch (cache_get(d->cache, buf_span(&cache_key), entry_out)) {
 		case CACHED_ENTRY:
 			counter_add(d->counters, COUNTER_DIRECTORY_HITS, 1);
@@ -312,9 +312,14 @@ directory_find(struct directory *d, enum directory_key key, struct span value,
 		case CACHED_NONE:
 			counter_add(d->counters, COUNTER_DIRECTORY_HITS, 1);
 			return LOOKUP_NONE;
+		case CACHED_NONE_THEN:
 		case CACHED_NOT:
 			break;
 		}
+	}
+	if (d->memory_only) {
+		(void)directory_set_would_wait(err);
+		return LOOKUP_FAILED;
 	}
 	mark = cache_mark(d->cache);
 	found = ldap_find(d, key, value, entry_out, err);
@@ -391,6 +396,8 @@ directory_each(struct directory *d, enum entry_kind kind, const char *tenant,
 	CLEANUP(buf_fini) struct buf base;
 
 	buf_init(&base, BASE_MAX);
+	if (d->memory_only)
+		return directory_set_would_wait(err);
 	buf_append_fmt(&base, "ou=tenants,%s", d->base);
 	query.base = buf_str(&base);
 	if (ldap_pool_search(d->pool, &query, &ldap_err) == 0)

@@ -207,7 +207,7 @@ wait_input(struct follower *f, int fd, int ms, bool *input_out)
 static void
 set_live(struct follower *f, bool live)
 {
-	atomic_store(&f->directory->live, live);
+	atomic_store(f->directory->live, live);
 	if (live != f->was_live) {
 		if (live)
 			log_info(&log_process, "following the directory");

@@ -2,39 +2,262 @@
 #include "tenants/hashing.h"
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Tenants with a hash running or waiting at one moment. */
-#define TENANTS_MAX 256
+#include "common/reactor.h"
 
-struct turn {
-	char tenant[64];
-	unsigned running, waiting;
+enum {
+	THREADS_MAX = 64,
+	BUCKETS = 256
+};
+
+struct task {
+	struct task *next;
+	uint64_t until_ms;
+	void (*run)(void *arg, bool in_time);
+	void *arg;
+};
+
+struct tasks {
+	struct task *head, *tail;
+	unsigned len;
+};
+
+/* A tenant with somebody waiting or running. */
+struct queue {
+	struct queue *bucket_next, *ring_next;
+	char tenant[TENANT_NAME_MAX + 1];
+	struct tasks tasks[2]; /* without and with a mark */
+	unsigned running;
+	bool in_ring;
 };
 
 struct hashing {
-	unsigned running_max, waiting_max;
-	pthread_mutex_t lock; /* guards turns */
-	pthread_cond_t ended;
-	struct turn turns[TENANTS_MAX];
+	unsigned threads_max, running_max, waiting_max, wait_ms;
+	pthread_t threads[THREADS_MAX];
+	unsigned threads_len;
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t added;
+	struct queue *buckets[BUCKETS];
+	/* Tenants whose turn comes: with a task and below running_max. */
+	struct queue *ring_head, *ring_tail;
+	bool ending;
 };
 
 int
-hashing_new(unsigned running, unsigned waiting, struct hashing **hashing_out,
-    struct err *err)
+hashing_new(unsigned threads, unsigned waiting, unsigned wait_ms,
+    struct hashing **hashing_out, struct err *err)
 {
 	struct hashing *h = calloc(1, sizeof(*h));
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (h == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
-	h->running_max = running;
+	if (threads == 0)
+		threads = processors < 1 ? 1 : (unsigned)processors;
+	/* With one alone, a tenant could keep it from all others. */
+	if (threads < 2)
+		threads = 2;
+	h->threads_max = threads > THREADS_MAX ? THREADS_MAX : threads;
+	h->running_max = h->threads_max / 2;
 	h->waiting_max = waiting;
+	h->wait_ms = wait_ms;
 	(void)pthread_mutex_init(&h->lock, NULL);
-	(void)pthread_cond_init(&h->ended, NULL);
+	(void)pthread_cond_init(&h->added, NULL);
 	*hashing_out = h;
 	return 0;
+}
+
+/* ---- queues ------------------------------------------------------------- */
+
+static struct queue **
+queue_find(struct hashing *h, const char *tenant)
+{
+	uint32_t hash = 2166136261u;
+	struct queue **at;
+
+	for (const char *p = tenant; *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	at = &h->buckets[hash % BUCKETS];
+	while (*at != NULL && strcmp((*at)->tenant, tenant) != 0)
+		at = &(*at)->bucket_next;
+	return at;
+}
+
+static struct queue *
+queue_of(struct hashing *h, const char *tenant)
+{
+	struct queue **at = queue_find(h, tenant), *q = *at;
+
+	if (q != NULL)
+		return q;
+	q = calloc(1, sizeof(*q));
+	if (q == NULL)
+		return NULL;
+	(void)snprintf(q->tenant, sizeof(q->tenant), "%s", tenant);
+	*at = q;
+	return q;
+}
+
+static bool
+queue_waits(const struct queue *q)
+{
+	return q->tasks[0].len > 0 || q->tasks[1].len > 0;
+}
+
+static void
+queue_enter_ring(struct hashing *h, struct queue *q)
+{
+	if (q->in_ring || q->running >= h->running_max || !queue_waits(q))
+		return;
+	q->in_ring = true;
+	q->ring_next = NULL;
+	if (h->ring_head == NULL)
+		h->ring_head = q;
+	else
+		h->ring_tail->ring_next = q;
+	h->ring_tail = q;
+}
+
+static void
+queue_release(struct hashing *h, struct queue *q)
+{
+	if (q->running > 0 || queue_waits(q))
+		return;
+	*queue_find(h, q->tenant) = q->bucket_next;
+	free(q);
+}
+
+static void
+tasks_add(struct tasks *t, struct task *task)
+{
+	if (t->head == NULL)
+		t->head = task;
+	else
+		t->tail->next = task;
+	t->tail = task;
+	t->len++;
+}
+
+static struct task *
+tasks_take(struct tasks *t)
+{
+	struct task *task = t->head;
+
+	t->head = task->next;
+	t->len--;
+	return task;
+}
+
+int
+hashing_add(struct hashing *h, const struct turn *turn,
+    void (*run)(void *arg, bool in_time), void *arg, struct err *err)
+{
+	CLEANUP(mem_free) struct task *task = calloc(1, sizeof(*task));
+	struct queue *q = NULL;
+	bool full = false;
+
+	if (task == NULL)
+		return err_set(err, ERR_TEMP, "out of memory");
+	*task = (struct task){
+		.until_ms = clock_ms() + h->wait_ms, .run = run, .arg = arg
+	};
+	(void)pthread_mutex_lock(&h->lock);
+	q = queue_of(h, turn->tenant);
+	if (q != NULL) {
+		struct tasks *tasks = &q->tasks[turn->marked];
+
+		full = tasks->len >= h->waiting_max;
+		if (!full) {
+			tasks_add(tasks, STEAL(task));
+			queue_enter_ring(h, q);
+			(void)pthread_cond_signal(&h->added);
+		}
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	if (q == NULL)
+		return err_set(err, ERR_TEMP, "out of memory");
+	if (full)
+		return err_set(err, ERR_TEMP,
+		    "tenant %s: too many passwords to check at once",
+		    turn->tenant);
+	return 0;
+}
+
+/* ---- threads ------------------------------------------------------------ */
+
+/* The next task and whose it is; NULL: the end. */
+static struct task *
+task_next(struct hashing *h, struct queue **q_out)
+{
+	struct queue *q;
+
+	while (h->ring_head == NULL && !h->ending)
+		(void)pthread_cond_wait(&h->added, &h->lock);
+	if (h->ending)
+		return NULL;
+	q = h->ring_head;
+	h->ring_head = q->ring_next;
+	q->in_ring = false;
+	q->running++;
+	*q_out = q;
+	return tasks_take(&q->tasks[q->tasks[0].len == 0]);
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct hashing *h = arg;
+	struct queue *q = NULL;
+	struct task *task;
+
+	(void)pthread_mutex_lock(&h->lock);
+	while ((task = task_next(h, &q)) != NULL) {
+		/* Another thread may go on with the same tenant. */
+		queue_enter_ring(h, q);
+		(void)pthread_mutex_unlock(&h->lock);
+		task->run(task->arg, clock_ms() <= task->until_ms);
+		free(task);
+		(void)pthread_mutex_lock(&h->lock);
+		q->running--;
+		queue_enter_ring(h, q);
+		queue_release(h, q);
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	return NULL;
+}
+
+int
+hashing_start(struct hashing *h, struct err *err)
+{
+	while (h->threads_len < h->threads_max) {
+		if (pthread_create(
+			&h->threads[h->threads_len], NULL, thread_main, h) != 0)
+			return err_set(err, ERR_TEMP, "no thread for hashes");
+		h->threads_len++;
+	}
+	return 0;
+}
+
+static void
+queues_end(struct queue *q)
+{
+	while (q != NULL) {
+		struct queue *next = q->bucket_next;
+
+		while (queue_waits(q)) {
+			struct task *task =
+			    tasks_take(&q->tasks[q->tasks[0].len == 0]);
+
+			task->run(task->arg, false);
+			free(task);
+		}
+		free(q);
+		q = next;
+	}
 }
 
 void
@@ -42,70 +265,15 @@ hashing_free(struct hashing *h)
 {
 	if (h == NULL)
 		return;
-	(void)pthread_cond_destroy(&h->ended);
+	(void)pthread_mutex_lock(&h->lock);
+	h->ending = true;
+	(void)pthread_cond_broadcast(&h->added);
+	(void)pthread_mutex_unlock(&h->lock);
+	for (unsigned i = 0; i < h->threads_len; i++)
+		(void)pthread_join(h->threads[i], NULL);
+	for (size_t i = 0; i < BUCKETS; i++)
+		queues_end(h->buckets[i]);
+	(void)pthread_cond_destroy(&h->added);
 	(void)pthread_mutex_destroy(&h->lock);
 	free(h);
-}
-
-static bool
-turn_unused(const struct turn *t)
-{
-	return t->running == 0 && t->waiting == 0;
-}
-
-/* The tenant's turn, a fresh one if it has none, NULL when all are taken. */
-static struct turn *
-turn_of(struct hashing *h, const char *tenant)
-{
-	struct turn *unused = NULL;
-
-	for (size_t i = 0; i < TENANTS_MAX; i++) {
-		struct turn *t = &h->turns[i];
-
-		if (!turn_unused(t) && strcmp(t->tenant, tenant) == 0)
-			return t;
-		if (unused == NULL && turn_unused(t))
-			unused = t;
-	}
-	if (unused != NULL)
-		(void)snprintf(
-		    unused->tenant, sizeof(unused->tenant), "%s", tenant);
-	return unused;
-}
-
-int
-hashing_begin(struct hashing *h, const char *tenant, struct err *err)
-{
-	struct turn *t;
-	bool refused;
-
-	(void)pthread_mutex_lock(&h->lock);
-	t = turn_of(h, tenant);
-	refused = t == NULL || (t->running >= h->running_max &&
-				   t->waiting >= h->waiting_max);
-	if (!refused) {
-		t->waiting++;
-		while (t->running >= h->running_max)
-			(void)pthread_cond_wait(&h->ended, &h->lock);
-		t->waiting--;
-		t->running++;
-	}
-	(void)pthread_mutex_unlock(&h->lock);
-	if (refused)
-		return err_set(err, ERR_TEMP,
-		    "tenant %s: too many passwords to check at once", tenant);
-	return 0;
-}
-
-void
-hashing_end(struct hashing *h, const char *tenant)
-{
-	struct turn *t;
-
-	(void)pthread_mutex_lock(&h->lock);
-	t = turn_of(h, tenant);
-	if (t != NULL && t->running > 0)
-		t->running--;
-	(void)pthread_cond_broadcast(&h->ended);
-	(void)pthread_mutex_unlock(&h->lock);
 }

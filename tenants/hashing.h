@@ -2,29 +2,44 @@
 /*
  * Turns at slow hashes: each takes milliseconds of a processor, so that one
  * tenant's wave of wrong passwords must not take them all.
+ *
+ * A few threads compute them; tenants take turns, and one tenant never has
+ * more than half of the threads.  Who waits, waits in its tenant's queue and
+ * holds no thread.  What has no mark against it goes before what has (a client
+ * or an account that failed lately), so that a tenant under attack still lets
+ * its own people in.  Nobody is kept waiting for longer than its client does.
  */
 #ifndef HK_TENANTS_HASHING_H
 #define HK_TENANTS_HASHING_H
 
+#include <stdbool.h>
+
 #include "common/cleanup.h"
 #include "common/err.h"
+#include "tenants/verify.h"
 
 struct hashing;
 
 /*
- * running: slow hashes of one tenant at a time; waiting: calls of one tenant
- * that may wait for a turn (each holds a worker meanwhile).
+ * threads: 0, one a processor, but two at least.  waiting: how many of one
+ * tenant may wait, of those with a mark and of those without; wait_ms: how
+ * long.
  */
-int hashing_new(unsigned running, unsigned waiting,
+int hashing_new(unsigned threads, unsigned waiting, unsigned wait_ms,
     struct hashing **hashing_out, struct err *err);
+int hashing_start(struct hashing *h, struct err *err);
+/* Those who still wait are told that it is too late. */
 void hashing_free(struct hashing *h);
 CLEANUP_DEFINE_PTR(struct hashing, hashing_free)
 
 /*
- * Waits for a turn; hashing_end gives it back.  tenant "" is a tenant too: of
- * those who do not exist.  ERR_TEMP: too many of this tenant wait already.
+ * Calls run(arg, true) on one of the threads when its turn has come, or
+ * run(arg, false) when it has not within wait_ms.
+ *
+ * Errors: ERR_TEMP, too many of this tenant wait already, or no memory; run is
+ * not called.
  */
-int hashing_begin(struct hashing *h, const char *tenant, struct err *err);
-void hashing_end(struct hashing *h, const char *tenant);
+int hashing_add(struct hashing *h, const struct turn *turn,
+    void (*run)(void *arg, bool in_time), void *arg, struct err *err);
 
 #endif

@@ -205,6 +205,15 @@ password_is_slow(struct span stored)
 	return scheme != NULL && scheme->slow;
 }
 
+bool
+password_is_clear(struct span stored)
+{
+	struct span material;
+	const struct scheme *scheme = scheme_take(stored, &material);
+
+	return scheme != NULL && scheme->check == check_clear;
+}
+
 int
 password_hash(struct span password, struct buf *out, struct err *err)
 {

@@ -48,6 +48,9 @@ bool password_is_slow(struct span stored);
 /* Appends "{CRYPT}$y$..." with a fresh salt. */
 int password_hash(struct span password, struct buf *out, struct err *err);
 
+/* It is the password itself. */
+bool password_is_clear(struct span stored);
+
 /* Appends the clear password, when stored is {CLEARTEXT} or without scheme. */
 bool password_clear(struct span stored, struct buf *out);
 

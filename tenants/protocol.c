@@ -194,13 +194,10 @@ tenant_fields(struct buf *b, const struct tenant_info *t)
 /* Puts a value that is made of fields. */
 #define PUT_NESTED(b, tag, fields_of, what)                                    \
 	do {                                                                   \
-		CLEANUP(buf_fini) struct buf inner;                            \
+		size_t start_ = packet_start((b), (tag));                      \
                                                                                \
-		buf_init(&inner, PACKET_MAX);                                  \
-		fields_of(&inner, (what));                                     \
-		if (inner.failed != ERR_NONE)                                  \
-			(b)->failed = inner.failed;                            \
-		packet_put((b), (tag), buf_span(&inner));                      \
+		fields_of((b), (what));                                        \
+		packet_end((b), start_);                                       \
 	} while (0)
 
 static void

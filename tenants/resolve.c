@@ -14,6 +14,7 @@
  * Whatever is found must stand in the branch of the tenant that has the
  * domain.  Members of groups are resolved likewise, each group once.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -33,12 +34,12 @@ struct resolver {
 	struct err *err;
 	struct resolution *out;
 	size_t cap;
-	/* Groups that are or were expanded, by entryUUID. */
-	char groups[GROUPS_MAX][ENTRY_UUID_SIZE];
-	size_t groups_len;
 	bool met_again; /* a group was met twice */
 	bool too_much;
 	bool met_group;
+	/* Groups that are or were expanded, by entryUUID. */
+	size_t groups_len;
+	char groups[GROUPS_MAX][ENTRY_UUID_SIZE];
 };
 
 void
@@ -192,6 +193,13 @@ find_at(struct resolver *r, const struct place *p, struct span local_part,
 	return found;
 }
 
+/* The step before must be known first. */
+static bool
+must_wait(const struct resolver *r, enum lookup found)
+{
+	return found == LOOKUP_FAILED && r->d->memory_only;
+}
+
 /*
  * Steps 1 and 2.  In an outage "not known" stands where "none" did before, as
  * for the alias domain's own address; the next step may well be known, and the
@@ -205,7 +213,8 @@ find_exactly(struct resolver *r, const struct place *p, struct span local_part,
 	    find_at(r, p, local_part, span_str(p->domain), e_out);
 	enum lookup behind;
 
-	if (found == LOOKUP_FOUND || p->info.target[0] == '\0')
+	if (found == LOOKUP_FOUND || p->info.target[0] == '\0' ||
+	    must_wait(r, found))
 		return found;
 	behind = find_at(r, p, local_part, span_str(p->info.target), e_out);
 	return behind == LOOKUP_NONE ? found : behind;
@@ -218,7 +227,7 @@ find_entry(struct resolver *r, struct place *p, struct entry **e_out)
 	enum lookup found = find_exactly(r, p, p->local_part, e_out), whole;
 	ptrdiff_t plus = span_index(p->local_part, '+');
 
-	if (found == LOOKUP_FOUND || plus <= 0 ||
+	if (found == LOOKUP_FOUND || plus <= 0 || must_wait(r, found) ||
 	    !entry_has(p->tenant_entry, ATTR_PLUS_ADDRESSING, SPAN("TRUE")))
 		return found;
 	whole =
@@ -498,12 +507,14 @@ int
 directory_resolve(struct directory *d, struct span address,
     struct resolution *resolution_out, struct err *err)
 {
-	struct resolver *r = calloc(1, sizeof(*r));
+	struct resolver *r = malloc(sizeof(*r));
 	int rc;
 
 	memset(resolution_out, 0, sizeof(*resolution_out));
 	if (r == NULL)
 		return err_sys(err, "resolver");
+	/* Most addresses meet no group. */
+	memset(r, 0, offsetof(struct resolver, groups));
 	r->d = d;
 	r->err = err;
 	r->out = resolution_out;

@@ -13,6 +13,7 @@ tenants_libtenants_a_SOURCES = \
 # tenantd's inside, apart from its main(), so that tests link it.
 noinst_LIBRARIES += tenants/libdirectory.a
 tenants_libdirectory_a_SOURCES = \
+	tenants/answer.c tenants/answer.h \
 	tenants/authenticate.c tenants/authenticate.h \
 	tenants/cache.c tenants/cache.h \
 	tenants/conf.c tenants/conf.h \
@@ -22,6 +23,7 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/exchange.c tenants/exchange.h \
 	tenants/find.c \
 	tenants/follow.c tenants/follow.h \
+	tenants/hash.c tenants/hash.h \
 	tenants/hashing.c tenants/hashing.h \
 	tenants/info.c tenants/info.h \
 	tenants/ldap_pool.c tenants/ldap_pool.h \
@@ -29,7 +31,8 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/penalty.c tenants/penalty.h \
 	tenants/remember.c tenants/remember.h \
 	tenants/resolve.c \
-	tenants/server.c tenants/server.h
+	tenants/server.c tenants/server.h \
+	tenants/verify.c tenants/verify.h
 
 daemon_PROGRAMS += tenants/tenantd
 tenants_tenantd_SOURCES = tenants/tenantd.c
@@ -65,6 +68,11 @@ unit_tests += tests/unit/test_remember
 tests_unit_test_remember_SOURCES = tests/unit/test_remember.c
 tests_unit_test_remember_LDADD = tenants/libdirectory.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(CRYPT_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_hashing
+tests_unit_test_hashing_SOURCES = tests/unit/test_hashing.c
+tests_unit_test_hashing_LDADD = tenants/libdirectory.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)
 
 fuzz_targets += tests/fuzz/fuzz_tenants
 tests_fuzz_fuzz_tenants_SOURCES = tests/fuzz/fuzz_tenants.c

@@ -7,11 +7,17 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "tenants/conf.h"
+#include "tenants/hashing.h"
 #include "tenants/server.h"
+
+enum {
+	HASH_WAIT_MS = 4000 /* our clients wait for 5 seconds */
+};
 
 struct process {
 	struct directory *directory;
 	struct authenticate *authenticate;
+	struct hashing *hashing;
 	struct server *server;
 };
 
@@ -54,8 +60,8 @@ process_prepare(struct daemon *d, void *state, struct err *err)
 	struct authenticate_options options = {
 		.state_directory = path,
 		.hostname = daemon_conf(d)->hostname,
-		.workers = (unsigned)daemon_conf(d)->workers,
 	};
+	struct answers answers = { .counters = daemon_counters(d) };
 
 	(void)snprintf(
 	    path, sizeof(path), "%s/tenantd", daemon_conf(d)->state_directory);
@@ -63,8 +69,13 @@ process_prepare(struct daemon *d, void *state, struct err *err)
 		return -1;
 	options.directory = p->directory;
 	if (authenticate_new(&options, &p->authenticate, err) == -1 ||
-	    server_new(p->directory, p->authenticate, daemon_counters(d),
-		&p->server, err) == -1)
+	    hashing_new((unsigned)conf->hash_threads,
+		(unsigned)conf->hash_waiting, HASH_WAIT_MS, &p->hashing,
+		err) == -1)
+		return -1;
+	answers.directory = p->directory;
+	answers.authenticate = p->authenticate;
+	if (server_new(&answers, p->hashing, &p->server, err) == -1)
 		return -1;
 	return process_drop(path, conf->ca_file, err);
 }
@@ -81,9 +92,18 @@ process_start(struct daemon *d, struct reactor *r, void *state, struct err *err)
 			return -1;
 	}
 	/* Its threads must already be under the filter. */
-	if (sandbox_seccomp(SANDBOX_NETWORK, err) == -1)
+	if (sandbox_seccomp(SANDBOX_NETWORK, err) == -1 ||
+	    hashing_start(p->hashing, err) == -1)
 		return -1;
 	return directory_start(p->directory, daemon_counters(d), err);
+}
+
+static void
+process_finish(void *state)
+{
+	struct process *p = state;
+
+	server_stop(p->server);
 }
 
 static void
@@ -91,6 +111,7 @@ process_stop(void *state)
 {
 	struct process *p = state;
 
+	hashing_free(p->hashing);
 	server_free(p->server);
 	authenticate_free(p->authenticate);
 	directory_free(p->directory);
@@ -107,6 +128,7 @@ main(int argc, char **argv)
 		.conns_max = process_conns_max,
 		.prepare = process_prepare,
 		.start = process_start,
+		.finish = process_finish,
 		.stop = process_stop,
 	};
 

@@ -10,3 +10,11 @@ EXTRA_DIST += tests/bench/scripts
 
 noinst_PROGRAMS += tests/bench/machine
 tests_bench_machine_SOURCES = tests/bench/machine.c
+
+noinst_PROGRAMS += tests/bench/directory_load
+tests_bench_directory_load_SOURCES = \
+	tests/bench/directory_ask.c tests/bench/directory_ask.h \
+	tests/bench/directory_load.c \
+	tests/bench/histogram.c tests/bench/histogram.h
+tests_bench_directory_load_LDADD = tenants/libtenants.a common/libcommon.a \
+	$(OPENSSL_LIBS)

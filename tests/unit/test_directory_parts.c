@@ -93,7 +93,7 @@ test_cache(void **state)
 	    "a@a.example");
 	new = make("uid=a,ou=x,ou=a,ou=tenants,o=hikyaku", "hkAccount", UUID_A,
 	    "new@a.example");
-	assert_int_equal(cache_new(1000, &c, NULL), 0);
+	assert_int_equal(cache_new(1000, 1 << 20, &c, NULL), 0);
 	mark = cache_mark(c);
 	assert_int_equal(cache_get(c, key, &got), CACHED_NOT);
 	cache_put(c, key, old, mark);
@@ -108,12 +108,12 @@ test_cache(void **state)
 	assert_int_equal(cache_get(c, key, &got), CACHED_ENTRY);
 	assert_ptr_equal(got, new);
 	entry_unref(got);
-	assert_int_equal(cache_get(c, none, &got), CACHED_NOT);
+	assert_int_equal(cache_get(c, none, &got), CACHED_NONE_THEN);
 
 	/* What was searched before the change is not remembered after it. */
 	cache_put(c, none, NULL, mark);
 	cache_put(c, key, old, mark);
-	assert_int_equal(cache_get(c, none, &got), CACHED_NOT);
+	assert_int_equal(cache_get(c, none, &got), CACHED_NONE_THEN);
 	assert_int_equal(cache_get(c, key, &got), CACHED_ENTRY);
 	assert_ptr_equal(got, new);
 	entry_unref(got);
@@ -136,7 +136,7 @@ test_cache_is_bounded(void **state)
 	(void)state;
 	e = make("uid=a,ou=x,ou=a,ou=tenants,o=hikyaku", "hkAccount", UUID_A,
 	    "a@a.example");
-	assert_int_equal(cache_new(1000, &c, NULL), 0);
+	assert_int_equal(cache_new(1000, 1 << 20, &c, NULL), 0);
 	cache_put(c, SPAN("kept"), e, cache_mark(c));
 	for (unsigned i = 0; i < 10000; i++) {
 		(void)snprintf(key, sizeof(key), "key %u", i);

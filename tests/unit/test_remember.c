@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tenants/remember, penalty and hashing. */
+/* tenants/remember and penalty. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,13 +7,11 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tenants/hashing.h"
 #include "tenants/penalty.h"
 #include "tenants/remember.h"
 
@@ -193,41 +191,6 @@ test_penalty_of_a_block(void **state)
 	penalty_free(p);
 }
 
-static void *
-hash_once(void *arg)
-{
-	struct hashing *h = arg;
-
-	if (hashing_begin(h, "aozora", NULL) == 0)
-		hashing_end(h, "aozora");
-	return NULL;
-}
-
-static void
-test_hashing_bounds_a_tenant(void **state)
-{
-	struct hashing *h = NULL;
-	struct err err = ERR_INIT;
-	pthread_t waiter;
-
-	(void)state;
-	assert_int_equal(hashing_new(1, 1, &h, NULL), 0);
-	assert_int_equal(hashing_begin(h, "aozora", &err), 0);
-	/* Another tenant does not notice. */
-	assert_int_equal(hashing_begin(h, "midori", &err), 0);
-	hashing_end(h, "midori");
-	assert_int_equal(pthread_create(&waiter, NULL, hash_once, h), 0);
-	/* Long enough for the waiter to wait; then nobody else may. */
-	(void)usleep(200000);
-	assert_int_equal(hashing_begin(h, "aozora", &err), -1);
-	assert_int_equal(err.kind, ERR_TEMP);
-	hashing_end(h, "aozora");
-	assert_int_equal(pthread_join(waiter, NULL), 0);
-	assert_int_equal(hashing_begin(h, "aozora", &err), 0);
-	hashing_end(h, "aozora");
-	hashing_free(h);
-}
-
 int
 main(void)
 {
@@ -240,7 +203,6 @@ main(void)
 		    directory_make, directory_remove),
 		cmocka_unit_test(test_penalty_grows_and_decays),
 		cmocka_unit_test(test_penalty_of_a_block),
-		cmocka_unit_test(test_hashing_bounds_a_tenant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

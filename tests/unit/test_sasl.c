@@ -17,13 +17,29 @@ struct person {
 	uint32_t iterations;
 };
 
+struct directory {
+	const struct person *person;
+	/* It answers each question at the second time only. */
+	bool hesitates, asked;
+};
+
+static bool
+hesitates(struct directory *d)
+{
+	d->asked = d->hesitates && !d->asked;
+	return d->asked;
+}
+
 static enum sasl_verdict
 person_password(
     void *arg, struct span authcid, struct span password, struct err *err)
 {
-	const struct person *p = arg;
+	struct directory *d = arg;
+	const struct person *p = d->person;
 
 	(void)err;
+	if (hesitates(d))
+		return SASL_FAILED;
 	return span_eq(authcid, span_str(p->name)) &&
 		       span_eq(password, span_str(p->password))
 		   ? SASL_OK
@@ -34,9 +50,12 @@ static enum sasl_verdict
 person_secret(
     void *arg, struct span authcid, struct buf *secret, struct err *err)
 {
-	const struct person *p = arg;
+	struct directory *d = arg;
+	const struct person *p = d->person;
 
 	(void)err;
+	if (hesitates(d))
+		return SASL_FAILED;
 	if (!span_eq(authcid, span_str(p->name)))
 		return SASL_WRONG;
 	buf_append_str(secret, p->password);
@@ -47,8 +66,11 @@ static enum sasl_verdict
 person_scram(
     void *arg, struct span authcid, struct sasl_scram *scram, struct err *err)
 {
-	const struct person *p = arg;
+	struct directory *d = arg;
+	const struct person *p = d->person;
 
+	if (hesitates(d))
+		return SASL_FAILED;
 	if (!span_eq(authcid, span_str(p->name)))
 		return SASL_WEAK;
 	return sasl_scram_derive(span_str(p->password), p->salt, p->iterations,
@@ -183,9 +205,9 @@ static const struct dialogue dialogues[] = {
 };
 
 static void
-run(const struct dialogue *d, size_t number)
+run(const struct dialogue *d, size_t number, bool hesitating)
 {
-	struct person person = d->person;
+	struct directory person = { &d->person, hesitating, false };
 	struct sasl_directory directory = { person_password, person_secret,
 		person_scram, &person };
 	CLEANUP(sasl_exchange_free) struct sasl_exchange *x = NULL;
@@ -205,6 +227,9 @@ run(const struct dialogue *d, size_t number)
 			return;
 		buf_clear(&challenge);
 		got = sasl_exchange_step(x, t->message, &challenge, &err);
+		if (got == SASL_FAILED && hesitating)
+			got =
+			    sasl_exchange_step(x, t->message, &challenge, &err);
 		if (got != t->verdict)
 			fail_msg("dialogue %zu turn %zu: verdict %d, not %d",
 			    number, i, (int)got, (int)t->verdict);
@@ -219,7 +244,16 @@ test_dialogues(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LEN(dialogues); i++)
-		run(&dialogues[i], i);
+		run(&dialogues[i], i, false);
+}
+
+/* After SASL_FAILED the same message is taken as if it came anew. */
+static void
+test_messages_fed_again(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(dialogues); i++)
+		run(&dialogues[i], i, true);
 }
 
 static void
@@ -318,6 +352,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dialogues),
+		cmocka_unit_test(test_messages_fed_again),
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_scram_text),
