@@ -7,22 +7,6 @@
 #include "common/ascii.h"
 #include "common/packet.h"
 
-/* Indexed by enum entry_attr - ATTR_UUID. */
-const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
-	"uid", "mail", "mailLocalAddress", "hkIntlAddress", "mailHost",
-	"displayName", "preferredLanguage", "userPassword", "hkSecret",
-	"associatedDomain", "member", "rfc822MailMember", "owner",
-	"hkTenantStatus", "hkUid", "hkGid", "hkHost", "hkClass", "hkAdminGroup",
-	"hkAccountId", "hkAliasDomain", "hkMaxQuota", "hkMaxQuotaMessages",
-	"hkMaxMessageSize", "hkAllowedService", "hkQuota", "hkQuotaMessages",
-	"hkStatus", "hkService", "hkCatchAll", "hkPlusAddressing", NULL };
-
-const char *
-entry_attr_name(enum entry_attr attr)
-{
-	return entry_attrs[attr - ATTR_UUID];
-}
-
 struct span
 entry_fields(const struct entry *e)
 {
@@ -154,35 +138,84 @@ entry_from_fields(struct span fields, const char *base,
 	return 0;
 }
 
-static void
-put_values(
-    LDAP *ld, LDAPMessage *message, enum entry_attr attr, struct buf *fields)
-{
-	struct berval **values =
-	    ldap_get_values_len(ld, message, entry_attr_name(attr));
+/* The values of each attribute, borrowed from a message. */
+struct received {
+	BerVarray values[ATTR_BEHIND_LAST];
+};
 
-	if (values == NULL)
-		return;
-	for (size_t i = 0; values[i] != NULL; i++)
+static void
+received_fini(struct received *r)
+{
+	for (size_t i = 0; i < ATTR_BEHIND_LAST; i++)
+		ber_memfree(r->values[i]);
+}
+CLEANUP_DEFINE_VALUE(struct received, received_fini)
+
+/* 0: none that we asked for. */
+static int
+attr_of(const struct berval *name)
+{
+	struct span found = span_of(name->bv_val, name->bv_len);
+
+	for (int attr = ATTR_UUID; attr < ATTR_BEHIND_LAST; attr++)
+		if (span_eq_nocase(found,
+			span_str(entry_attr_name((enum entry_attr)attr))))
+			return attr;
+	return 0;
+}
+
+/* In one pass: ldap_get_values_len reads the message for each name. */
+static int
+receive(LDAP *ld, LDAPMessage *message, struct received *r, struct berval *dn,
+    struct err *err)
+{
+	BerElement *ber = NULL;
+	struct berval name;
+	BerVarray values;
+	int rc = ldap_get_dn_ber(ld, message, &ber, dn);
+
+	while (rc == LDAP_SUCCESS) {
+		int attr;
+
+		values = NULL;
+		rc = ldap_get_attribute_ber(ld, message, ber, &name, &values);
+		if (rc != LDAP_SUCCESS || name.bv_val == NULL)
+			break;
+		attr = attr_of(&name);
+		ber_memfree(r->values[attr]);
+		r->values[attr] = values;
+	}
+	ber_free(ber, 0);
+	if (rc != LDAP_SUCCESS || dn->bv_len == 0)
+		return err_set(err, ERR_TEMP, "entry: %s",
+		    rc == LDAP_SUCCESS ? "no DN" : ldap_err2string(rc));
+	return 0;
+}
+
+static void
+put_values(BerVarray values, enum entry_attr attr, struct buf *fields)
+{
+	for (size_t i = 0; values != NULL && values[i].bv_val != NULL; i++)
 		packet_put(fields, (uint8_t)attr,
-		    span_of(values[i]->bv_val, values[i]->bv_len));
-	ldap_value_free_len(values);
+		    span_first(span_of(values[i].bv_val, values[i].bv_len),
+			ENTRY_VALUE_MAX));
 }
 
 int
 entry_from_ldap(LDAP *ld, LDAPMessage *message, const char *base,
     struct entry **entry_out, struct err *err)
 {
+	CLEANUP(received_fini) struct received r = { .values = { NULL } };
 	CLEANUP(buf_fini) struct buf fields;
-	char *dn = ldap_get_dn(ld, message);
+	struct berval dn = { 0, NULL };
 
 	buf_init(&fields, ENTRY_OCTETS_MAX);
-	if (dn == NULL)
-		return err_set(err, ERR_TEMP, "entry without a DN");
-	packet_put(&fields, ATTR_DN, span_str(dn));
-	ldap_memfree(dn);
-	for (int attr = ATTR_UUID; attr <= ATTR_PLUS_ADDRESSING; attr++)
-		put_values(ld, message, (enum entry_attr)attr, &fields);
+	if (receive(ld, message, &r, &dn, err) == -1)
+		return -1;
+	packet_put(&fields, ATTR_DN, span_of(dn.bv_val, dn.bv_len));
+	for (int attr = ATTR_UUID; attr < ATTR_BEHIND_LAST; attr++)
+		put_values(r.values[attr], (enum entry_attr)attr, &fields);
+	packet_put(&fields, ATTR_FORMAT, SPAN("1"));
 	if (buf_check(&fields, err) == -1)
 		return -1;
 	return entry_from_fields(buf_span(&fields), base, entry_out, err);

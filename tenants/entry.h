@@ -22,50 +22,17 @@
 #include "common/cleanup.h"
 #include "common/err.h"
 #include "common/span.h"
+#include "tenants/attrs.h"
 
 enum {
 	ENTRY_OCTETS_MAX = 4 * 1024 * 1024,
+	/*
+	 * A longer value is cut, so that nobody can make their entry, or the
+	 * packet it is asked for with, unreadable.  This is beyond every limit
+	 * that a value can have: 8,192 characters of four octets.
+	 */
+	ENTRY_VALUE_MAX = 32768 + 1,
 	ENTRY_UUID_SIZE = 36
-};
-
-/* Numbers are part of the format on disk: append, never renumber. */
-enum entry_attr {
-	ATTR_DN = 1,
-	ATTR_UUID,
-	ATTR_OBJECT_CLASS,
-	ATTR_OU,
-	ATTR_CN,
-	ATTR_UID,
-	ATTR_MAIL,
-	ATTR_ADDRESS,
-	ATTR_INTL_ADDRESS,
-	ATTR_MAIL_HOST,
-	ATTR_DISPLAY_NAME,
-	ATTR_LANGUAGE,
-	ATTR_PASSWORD,
-	ATTR_SECRET,
-	ATTR_DOMAIN,
-	ATTR_MEMBER,
-	ATTR_MEMBER_ADDRESS,
-	ATTR_OWNER,
-	ATTR_TENANT_STATUS,
-	ATTR_STORE_UID,
-	ATTR_STORE_GID,
-	ATTR_HOST,
-	ATTR_CLASS,
-	ATTR_ADMIN_GROUP,
-	ATTR_ACCOUNT_ID,
-	ATTR_ALIAS_DOMAIN,
-	ATTR_MAX_QUOTA,
-	ATTR_MAX_QUOTA_MESSAGES,
-	ATTR_MAX_MESSAGE_SIZE,
-	ATTR_ALLOWED_SERVICE,
-	ATTR_QUOTA,
-	ATTR_QUOTA_MESSAGES,
-	ATTR_STATUS,
-	ATTR_SERVICE,
-	ATTR_CATCH_ALL,
-	ATTR_PLUS_ADDRESSING,
 };
 
 enum entry_kind {
@@ -85,11 +52,6 @@ struct entry {
 	size_t len;
 	char data[]; /* fields */
 };
-
-/* The names to ask LDAP for, NULL at the end. */
-extern const char *const entry_attrs[];
-/* LDAP's name of one. */
-const char *entry_attr_name(enum entry_attr attr);
 
 /* From an answer; base is the root of the tree ("o=hikyaku"). */
 int entry_from_ldap(LDAP *ld, LDAPMessage *message, const char *base,

@@ -6,6 +6,7 @@
 
 #include "common/ascii.h"
 #include "common/log.h"
+#include "tenants/layers.h"
 
 static const unsigned services_all = SERVICE_SMTP | SERVICE_POP3 | SERVICE_IMAP;
 
@@ -27,14 +28,6 @@ copy_lower(struct span value, char *out, size_t size)
 	copy_text(value, out, size);
 	for (; *out != '\0'; out++)
 		*out = ascii_lower(*out);
-}
-
-static enum lookup
-unusable(const struct entry *e, const char *why)
-{
-	log_error(&log_process, "entry unusable", log_str("reason", why),
-	    log_span("dn", entry_get(e, ATTR_DN)));
-	return LOOKUP_NONE;
 }
 
 enum account_status
@@ -67,60 +60,6 @@ info_tenant_status(const struct entry *e)
 /* ---- limits ---------------------------------------------------------------
  */
 
-/* The entries whose limits hold, the account's first. */
-enum {
-	LAYERS_MAX = 4
-};
-struct layers {
-	struct entry *entries[LAYERS_MAX];
-	size_t len;
-};
-
-static void
-layers_fini(struct layers *l)
-{
-	for (size_t i = 0; i < l->len; i++)
-		entry_unref(l->entries[i]);
-	l->len = 0;
-}
-CLEANUP_DEFINE_VALUE(struct layers, layers_fini)
-
-static enum lookup
-add_class(
-    struct directory *d, struct entry *e, struct layers *l, struct err *err)
-{
-	struct span dn = entry_get(e, ATTR_CLASS);
-	struct entry *class = NULL;
-	enum lookup found;
-
-	if (dn.len == 0)
-		return LOOKUP_FOUND;
-	found = directory_find(d, KEY_DN, dn, &class, err);
-	if (found == LOOKUP_FOUND)
-		l->entries[l->len++] = class;
-	else if (found == LOOKUP_NONE)
-		/* No class means no ceiling: never by a typing error. */
-		return unusable(e, "hkClass names no entry");
-	return found;
-}
-
-/* 0: no layer has a limit. */
-static uint64_t
-smallest(const struct layers *l, enum entry_attr own, enum entry_attr ceiling)
-{
-	uint64_t best = 0;
-
-	for (size_t i = 0; i < l->len; i++) {
-		uint64_t numbers[2] = { entry_number(l->entries[i], own),
-			entry_number(l->entries[i], ceiling) };
-
-		for (size_t k = 0; k < 2; k++)
-			if (numbers[k] != 0 && (best == 0 || numbers[k] < best))
-				best = numbers[k];
-	}
-	return best;
-}
-
 /* What hkService or hkAllowedService lists; nothing listed means all. */
 static unsigned
 services_of(const struct entry *e, enum entry_attr attr)
@@ -152,14 +91,13 @@ info_tenant(struct directory *d, struct entry *e,
 
 	memset(tenant_out, 0, sizeof(*tenant_out));
 	if (e->kind != ENTRY_TENANT || strlen(e->tenant) > TENANT_NAME_MAX)
-		return unusable(e, "no tenant");
+		return entry_unusable(e, "no tenant");
 	if (gid == 0)
 		gid = uid;
 	/* (uid_t)-1 means "nobody in particular" to the system. */
 	if (uid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
-		return unusable(e, "hkUid is missing or out of range");
-	l.entries[l.len++] = entry_ref(e);
-	found = add_class(d, e, &l, err);
+		return entry_unusable(e, "hkUid is missing or out of range");
+	found = layers_of_tenant(d, e, &l, err);
 	if (found != LOOKUP_FOUND)
 		return found;
 	copy_text(
@@ -172,19 +110,8 @@ info_tenant(struct directory *d, struct entry *e,
 	copy_text(entry_get(e, ATTR_DISPLAY_NAME), tenant_out->title,
 	    sizeof(tenant_out->title));
 	tenant_out->message_max =
-	    smallest(&l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
+	    layers_smallest(&l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
 	return LOOKUP_FOUND;
-}
-
-static enum lookup
-tenant_entry_of(struct directory *d, struct entry *e, struct entry **tenant_out,
-    struct err *err)
-{
-	enum lookup found =
-	    directory_find(d, KEY_TENANT, span_str(e->tenant), tenant_out, err);
-
-	return found == LOOKUP_NONE ? unusable(e, "in no tenant's branch")
-				    : found;
 }
 
 enum lookup
@@ -192,7 +119,7 @@ info_tenant_of(struct directory *d, struct entry *e,
     struct tenant_info *tenant_out, struct err *err)
 {
 	CLEANUP(entry_unref) struct entry *tenant = NULL;
-	enum lookup found = tenant_entry_of(d, e, &tenant, err);
+	enum lookup found = layers_tenant(d, e, &tenant, err);
 
 	return found == LOOKUP_FOUND ? info_tenant(d, tenant, tenant_out, err)
 				     : found;
@@ -240,11 +167,11 @@ copy_address(struct span value, char *out, size_t size)
 static void
 fill_limits(const struct layers *l, struct account_info *a)
 {
-	a->quota_octets = smallest(l, ATTR_QUOTA, ATTR_MAX_QUOTA);
+	a->quota_octets = layers_smallest(l, ATTR_QUOTA, ATTR_MAX_QUOTA);
 	a->quota_messages =
-	    smallest(l, ATTR_QUOTA_MESSAGES, ATTR_MAX_QUOTA_MESSAGES);
+	    layers_smallest(l, ATTR_QUOTA_MESSAGES, ATTR_MAX_QUOTA_MESSAGES);
 	a->message_max =
-	    smallest(l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
+	    layers_smallest(l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
 	a->services = services_of(l->entries[0], ATTR_SERVICE);
 	for (size_t i = 0; i < l->len; i++)
 		a->services &= services_of(l->entries[i], ATTR_ALLOWED_SERVICE);
@@ -263,13 +190,9 @@ info_account(struct directory *d, struct entry *e,
 	if (id.p == NULL)
 		id = entry_get(e, ATTR_UUID);
 	if (e->kind != ENTRY_ACCOUNT || !id_is_good(id))
-		return unusable(e, "hkAccountId is no good name");
-	l.entries[l.len++] = entry_ref(e);
-	if ((found = add_class(d, e, &l, err)) != LOOKUP_FOUND ||
-	    (found = tenant_entry_of(d, e, &tenant, err)) != LOOKUP_FOUND)
-		return found;
-	l.entries[l.len++] = tenant;
-	if ((found = add_class(d, tenant, &l, err)) != LOOKUP_FOUND ||
+		return entry_unusable(e, "hkAccountId is no good name");
+	if ((found = layers_of_account(d, e, &l, &tenant, err)) !=
+		LOOKUP_FOUND ||
 	    (found = info_tenant(d, tenant, &account_out->tenant, err)) !=
 		LOOKUP_FOUND)
 		return found;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 noinst_LIBRARIES += tenants/libtenants.a
 tenants_libtenants_a_SOURCES = \
+	tenants/attrs.c tenants/attrs.h \
 	tenants/client.c tenants/client.h \
 	tenants/gate.c tenants/gate.h \
 	tenants/login.c tenants/login.h \
@@ -26,6 +27,7 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/hash.c tenants/hash.h \
 	tenants/hashing.c tenants/hashing.h \
 	tenants/info.c tenants/info.h \
+	tenants/layers.c tenants/layers.h \
 	tenants/ldap_pool.c tenants/ldap_pool.h \
 	tenants/password.c tenants/password.h \
 	tenants/penalty.c tenants/penalty.h \
