@@ -114,6 +114,20 @@ def make_platform(installed):
         _finish(each)
 
 
+@pytest.fixture(scope="module")
+def slapd(installed):
+    """A slapd with the demo's entries, and no daemon of ours."""
+    # Here, since only these tests need python3-ldap.
+    from support.slapd import Slapd
+
+    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-slapd-"))
+    root.chmod(0o755)
+    made = Slapd(installed, root / "ldap")
+    yield made
+    made.stop()
+    shutil.rmtree(root)
+
+
 @pytest.fixture
 def empty(platform):
     """The platform with the INBOXes that tests use emptied."""
