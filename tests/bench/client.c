@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define OUT_MAX (64u << 20)
+#define STRIDE 7919u /* a prime */
 
 static void client_steps(struct client *c);
 
@@ -91,6 +92,18 @@ client_tls(struct client *c)
 	return true;
 }
 
+/* The next user: all in turn, but no neighbours, so that no cache of a side
+ * profits from their order. */
+static unsigned
+user_pick(struct load *load)
+{
+	unsigned n = load->user_next++ % load->users;
+
+	if (load->users % STRIDE != 0)
+		n = (unsigned)((uint64_t)n * STRIDE % load->users);
+	return load->user_first + n;
+}
+
 bool
 client_connect(struct client *c)
 {
@@ -121,7 +134,7 @@ client_connect(struct client *c)
 	c->lines = 0;
 	c->rcpts = 0;
 	c->replies_due = 1;
-	c->user = load->user_next++ % load->users;
+	c->user = user_pick(load);
 	if (connect(c->fd, (struct sockaddr *)&load->address,
 		load->address_len) == -1 &&
 	    errno != EINPROGRESS) {
@@ -137,23 +150,32 @@ client_connect(struct client *c)
  */
 
 static void
-expand(struct client *c, const char *text)
+user_name(const struct load *load, unsigned number, char *out, size_t size)
 {
-	struct load *load = c->load;
-	char user[128];
-	const char *p;
-
 	/* The format is the operator's own, given on the command line. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)snprintf(user, sizeof(user), load->user_format, c->user);
+	(void)snprintf(out, size, load->user_format, number);
 #pragma GCC diagnostic pop
+}
+
+static void
+expand(struct client *c, const char *text)
+{
+	struct load *load = c->load;
+	char user[128], any[128];
+	const char *p;
+
+	user_name(load, c->user, user, sizeof(user));
 	for (p = text; *p != '\0';) {
 		struct span rest = span_str(p);
 
 		if (span_take_nocase(&rest, SPAN("{user}")))
 			buf_append_str(&c->out, user);
-		else if (span_take_nocase(&rest, SPAN("{local}")))
+		else if (span_take_nocase(&rest, SPAN("{any}"))) {
+			user_name(load, user_pick(load), any, sizeof(any));
+			buf_append_str(&c->out, any);
+		} else if (span_take_nocase(&rest, SPAN("{local}")))
 			buf_append(&c->out, span_of(user, strcspn(user, "@")));
 		else if (span_take_nocase(&rest, SPAN("{password}")))
 			buf_append_str(&c->out, load->password);
@@ -178,7 +200,7 @@ send_command(struct client *c, const char *text, bool tagged)
 	expand(c, text);
 	buf_append(&c->out, SPAN("\r\n"));
 	c->waiting = true;
-	c->lines = 0;
+	c->lines = c->words = c->literals = 0;
 	c->replies_due = 1;
 	c->multi = false;
 	if (strncasecmp(text, "RCPT ", 5) == 0)
@@ -238,6 +260,20 @@ client_flush(struct client *c)
 /* ---- replies
  * ------------------------------------------------------------------ */
 
+static bool
+counted_right(
+    struct client *c, int64_t wanted, int64_t counted, const char *what)
+{
+	char text[80];
+
+	if (wanted < 0 || wanted == counted)
+		return true;
+	(void)snprintf(text, sizeof(text), "%lld %s, not %lld",
+	    (long long)counted, what, (long long)wanted);
+	client_fail(c, text);
+	return false;
+}
+
 static void
 reply_done(struct client *c, bool ok)
 {
@@ -249,14 +285,11 @@ reply_done(struct client *c, bool ok)
 	}
 	if (--c->replies_due > 0)
 		return;
-	if (step->lines >= 0 && step->lines != c->lines) {
-		char what[64];
-
-		(void)snprintf(what, sizeof(what), "%lld lines, not %lld",
-		    (long long)c->lines, (long long)step->lines);
-		client_fail(c, what);
+	if (!counted_right(c, step->lines, c->lines, "lines") ||
+	    !counted_right(c, step->words, c->words, "words") ||
+	    !counted_right(
+		c, step->literals, c->literals, "octets in literals"))
 		return;
-	}
 	c->waiting = false;
 	if (step->kind == STEP_GREETING)
 		histogram_add(
@@ -312,6 +345,7 @@ literal_announced(struct client *c)
 	if (brace == NULL || strcmp(brace + strcspn(brace, "}"), "}\r\n") != 0)
 		return false;
 	c->literal = strtoull(brace + 1, NULL, 10);
+	c->literals += (int64_t)c->literal;
 	return true;
 }
 
@@ -328,6 +362,7 @@ imap_line(struct client *c)
 			reply_done(c, true);
 	} else if (c->line[0] == '*') {
 		c->lines++;
+		c->words += (int64_t)c->line_words;
 	} else if (strncmp(c->line, c->tag, tag_len) == 0 &&
 		   c->line[tag_len] == ' ') {
 		reply_done(c, strncmp(c->line + tag_len + 1, "OK", 2) == 0);
@@ -349,6 +384,7 @@ line_done(struct client *c)
 		smtp_line(c);
 	}
 	c->line_len = 0;
+	c->line_words = 0;
 }
 
 static void
@@ -375,8 +411,10 @@ client_input(struct client *c, const char *p, size_t len)
 
 			if (at < sizeof(c->line) - 1)
 				c->line[at] = p[i];
-			if (imap)
+			if (imap) {
 				c->tail[at % sizeof(c->tail)] = p[i];
+				c->line_words += p[i] == ' ' || p[i] == '\n';
+			}
 		}
 		c->line_len += take;
 		p += take;

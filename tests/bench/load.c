@@ -5,7 +5,8 @@
  *
  *	load --script FILE --connect HOST:PORT|PATH [--clients N]
  *	    [--seconds S | --operations N] [--per-connection N] [--size OCTETS]
- *	    [--user FORMAT] [--users N] [--password P] [--tls implicit|starttls]
+ *	    [--user FORMAT] [--users N] [--first N] [--password P]
+ *	    [--tls implicit|starttls] [--set NAME=VALUE]...
  *	    [--resume] [--think PER-CENT] [--warmup S]
  *
  * Exit status: 0, every answer was right; 1, some was not (the JSON says
@@ -29,6 +30,8 @@ struct options {
 	double seconds, warmup;
 	size_t size;
 	bool tls;
+	struct setting settings[16];
+	size_t settings_len;
 };
 
 static void
@@ -88,6 +91,20 @@ message_make(struct buf *b, size_t size)
 		    n * 2654435761u);
 }
 
+/* NAME=VALUE, which the program's arguments hold as long as it runs. */
+static void
+setting_add(struct options *o, char *text)
+{
+	char *equals = strchr(text, '=');
+
+	if (equals == NULL ||
+	    o->settings_len == sizeof(o->settings) / sizeof(o->settings[0]))
+		usage("--set: expected NAME=VALUE, at most 16");
+	*equals = '\0';
+	o->settings[o->settings_len++] =
+	    (struct setting){ .name = text, .value = equals + 1 };
+}
+
 static void
 options_parse(int argc, char **argv, struct options *o, struct load *load,
     struct err *err)
@@ -103,6 +120,8 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 		{ "size", 1, NULL, 'z' },
 		{ "user", 1, NULL, 'u' },
 		{ "users", 1, NULL, 'U' },
+		{ "first", 1, NULL, 'f' },
+		{ "set", 1, NULL, 'S' },
 		{ "password", 1, NULL, 'P' },
 		{ "tls", 1, NULL, 'T' },
 		{ "resume", 0, NULL, 'r' },
@@ -144,6 +163,13 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 		case 'U':
 			load->users = (unsigned)strtoul(optarg, NULL, 10);
 			break;
+		case 'f':
+			load->user_first =
+			    (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'S':
+			setting_add(o, optarg);
+			break;
 		case 'P':
 			load->password = optarg;
 			break;
@@ -164,7 +190,8 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 	if (o->script == NULL || o->connect == NULL || o->clients == 0 ||
 	    load->users == 0)
 		usage("--script, --connect, --clients and --users are needed");
-	if (script_load(o->script, &load->script, err) == -1 ||
+	if (script_load(o->script, o->settings, o->settings_len,
+		&load->script, err) == -1 ||
 	    address_parse(o->connect, load, err) == -1)
 		usage(err->text);
 }

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One measurement: a load on a side, and what it cost there."""
 
+import contextlib
 import json
 import pathlib
 import statistics
 import subprocess
 import time
 
+import sides
+
 SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
+# The load generator's way through the accounts (client.c).
+STRIDE = 7919
 
 
 class WrongAnswer(Exception):
@@ -21,46 +26,163 @@ def machine(build, directory):
     return json.loads(got.stdout)
 
 
-def load(build, side, row, seconds):
-    """Runs the load generator once; answers its figures with the side's CPU."""
+def command(build, side, row, seconds, operations=0, first=0):
+    """The load generator's argv for a row."""
     argv = [build / "tests/bench/load", "--script",
             SCRIPTS / (row.script + ".load"),
             "--connect", side.connect(row.service),
-            "--clients", row.clients, "--users", row.users or side.accounts,
-            "--per-connection", row.per_connection, "--size", row.size]
+            "--clients", row.clients, "--users", row.users or sides.ACTIVE,
+            "--first", first, "--per-connection", row.per_connection,
+            "--size", row.size, *settings(row)]
     if row.service.endswith("s"):
         argv += ["--tls", "implicit"]
-    if row.operations:
-        argv += ["--operations", row.operations]
+    if operations or row.operations:
+        argv += ["--operations", operations or row.operations]
     else:
         argv += ["--seconds", seconds, "--warmup", min(1, seconds / 5)]
-    before = side.messages_in_store() if row.arrives else 0
-    cpu, start = side.cpu_seconds(), time.monotonic()
-    got = subprocess.run([str(a) for a in argv], capture_output=True,
-                         text=True, timeout=600, check=False)
+    return [str(arg) for arg in argv]
+
+
+def settings(row):
+    """What scripts may check answers by: how many messages there are, how
+    many of them a search finds, and how long the one is that is read."""
+    if row.mailbox <= 0:
+        return []
+    found = sum(1 for n in range(row.mailbox) if n % 13 == 7)
+    return ["--set", "mailbox=%d" % row.mailbox,
+            "--set", "found-words=%d" % (2 + found),
+            "--set", "octets=%d" % len(sides.message(6, 4096))]
+
+
+def run(argv, side=None):
+    """Runs a load generator; answers its figures, with the side's memory
+    meanwhile."""
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    memory, deadline = 0, time.monotonic() + 600
+    while True:
+        try:
+            out, err = process.communicate(timeout=0.7)
+            break
+        except subprocess.TimeoutExpired:
+            if side:
+                memory = max(memory, side.pss_kib())
+            if time.monotonic() > deadline:
+                process.kill()
+                process.communicate()
+                raise WrongAnswer("not done after 600 s") from None
     try:
-        figures = json.loads(got.stdout)
+        figures = json.loads(out)
     except ValueError:
         raise WrongAnswer("the load generator said: %s"
-                          % got.stderr.strip()) from None
+                          % err.strip()) from None
     if figures["errors"] or not figures["operations"]:
         raise WrongAnswer("%d errors, the first: %s" % (
             figures["errors"], figures["first_error"]))
-    if row.arrives:
-        # An acknowledged message counts when it is in its mailbox.
-        wanted = before + figures["operations"]
-        while side.messages_in_store() < wanted:
-            if time.monotonic() - start > 120:
-                raise WrongAnswer("%d acknowledged messages are missing" % (
-                    wanted - side.messages_in_store()))
-            time.sleep(0.05)
-        figures["rate"] = figures["operations"] / (time.monotonic() - start)
-    figures["cpu_ms"] = ((side.cpu_seconds() - cpu) * 1000
-                         / figures["operations"])
+    figures["memory_kib"] = memory or (side.pss_kib() if side else 0)
     return figures
 
 
-def idle_memory(build, side, row):
+def prime(build, side, row):
+    """What a row that speaks of a warm server needs before its first round:
+    each of its users has been served once."""
+    if row.prime:
+        run(command(build, side, row, 0,
+                    operations=max(row.users, row.clients)))
+
+
+def touches(row, first=0):
+    """The accounts that a run of the row may deliver to."""
+    users = row.users or sides.ACTIVE
+    if not row.operations or users <= row.operations:
+        return set(range(first, first + users))
+    # Each operation and each connection picks the next one.
+    return {first + n * STRIDE % users
+            for n in range(2 * row.operations + row.clients)}
+
+
+@contextlib.contextmanager
+def cost(side, figures):
+    """Adds the side's CPU time an operation."""
+    cpu = side.cpu_seconds()
+    yield
+    figures["cpu_ms"] = ((side.cpu_seconds() - cpu) * 1000
+                         / figures["operations"])
+
+
+def load(build, side, row, seconds):
+    """One round of an ordinary row."""
+    figures, first = {}, 0
+    if row.fresh:
+        # Accounts that nobody has logged in to before.
+        first = row.first + side.fresh
+        side.fresh += row.operations
+    if row.arrives:
+        side.touched |= touches(row)
+    before = side.messages_in_store() if row.arrives else 0
+    start = time.monotonic()
+    with cost(side, figures):
+        figures.update(run(command(build, side, row, seconds, first=first),
+                           side))
+        if row.arrives:
+            # An acknowledged message counts when it is in its mailbox.
+            await_messages(side, before + figures["operations"])
+            figures["acknowledged"] = figures["rate"]
+            figures["rate"] = (figures["operations"]
+                               / (time.monotonic() - start))
+    return figures
+
+
+def await_messages(side, wanted, seconds=120):
+    start = time.monotonic()
+    while side.messages_in_store() < wanted:
+        if time.monotonic() - start > seconds:
+            raise WrongAnswer("%d acknowledged messages are missing" % (
+                wanted - side.messages_in_store()))
+        time.sleep(0.05)
+    side.filled = None
+
+
+def mix(build, side, row, seconds):
+    """IMAP clients at work while mail comes in, both checked."""
+    figures, before = {}, side.messages_in_store()
+    deliveries = subprocess.Popen(
+        [str(arg) for arg in (
+            build / "tests/bench/load", "--script",
+            SCRIPTS / "lmtp-paced.load", "--connect", side.connect("lmtp"),
+            "--clients", 10, "--users", row.users, "--per-connection", 0,
+            "--seconds", seconds + 2)],
+        stdout=subprocess.PIPE, text=True)
+    with cost(side, figures):
+        figures.update(run(command(build, side, row, seconds), side))
+    delivered = json.loads(deliveries.communicate(timeout=120)[0])
+    if delivered["errors"]:
+        raise WrongAnswer("LMTP meanwhile: " + delivered["first_error"])
+    await_messages(side, before + delivered["operations"])
+    return figures
+
+
+def directory(build, side, row, seconds):
+    """Lookups of addresses in the directory."""
+    figures = {}
+    with cost(side, figures):
+        figures.update(run([str(arg) for arg in (
+            build / "tests/bench/directory_load", "--connect",
+            side.directory_socket(), "--clients", row.clients, "--users",
+            row.users, "--seconds", seconds, "--warmup", 1)], side))
+    return figures
+
+
+def start(build, side, row, seconds):
+    """Seconds from a cold start until every service has served."""
+    side.halt()
+    begun = time.monotonic()
+    side.boot()
+    side.serves(begun + 60)
+    return {"rate": time.monotonic() - begun}
+
+
+def idle_memory(build, side, row, seconds):
     """KB of memory that each of the row's clients costs while it idles."""
     before = side.pss_kib()
     process = subprocess.Popen(
@@ -86,6 +208,25 @@ def idle_memory(build, side, row):
         process.kill()
         process.wait()
         time.sleep(1)
+
+
+def generators(build, side, peer, rounds):
+    """Our load generator beside Postfix's smtp-source: the acknowledged rates
+    of both, in turn, against the same server; [(ours, theirs)]."""
+    messages, clients = 2000, 8
+    pairs = []
+    for _ in range(rounds):
+        ours = run([str(arg) for arg in (
+            build / "tests/bench/load", "--script",
+            SCRIPTS / "smtp-deliver.load", "--connect", side.connect("mx"),
+            "--clients", clients, "--operations", messages,
+            "--per-connection", 0, "--size", 4096)])["rate"]
+        theirs = peer.smtp_source(
+            messages, clients, 4096, side.connect("mx"), sides.user(0))
+        pairs.append((ours, theirs))
+    side.touched.add(0)
+    side.filled = None
+    return pairs
 
 
 def spread(values):

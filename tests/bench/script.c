@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buf.h"
 #include "common/span.h"
 
 static const struct {
@@ -38,7 +39,11 @@ step_add(struct script *s, enum step_kind kind, unsigned line)
 		return NULL;
 	s->steps = steps;
 	steps[s->steps_len] =
-	    (struct step){ .kind = kind, .lines = -1, .line = line };
+	    (struct step){ .kind = kind,
+		.lines = -1,
+		.words = -1,
+		.literals = -1,
+		.line = line };
 	return &steps[s->steps_len++];
 }
 
@@ -55,6 +60,13 @@ protocol_parse(struct script *s, const char *name, struct err *err)
 	    "protocol \"%s\": expected smtp, lmtp, pop3 or imap", name);
 }
 
+static bool
+is_modifier(const char *word)
+{
+	return strcmp(word, "expect") == 0 || strcmp(word, "lines") == 0 ||
+	       strcmp(word, "words") == 0 || strcmp(word, "literals") == 0;
+}
+
 /* "expect 354" and "lines 50" say more about the step before them. */
 static int
 modifier_parse(
@@ -68,8 +80,12 @@ modifier_parse(
 		    word, rest);
 	if (strcmp(word, "expect") == 0)
 		last->code = (unsigned)number;
-	else
+	else if (strcmp(word, "lines") == 0)
 		last->lines = (int64_t)number;
+	else if (strcmp(word, "words") == 0)
+		last->words = (int64_t)number;
+	else
+		last->literals = (int64_t)number;
 	return 0;
 }
 
@@ -83,7 +99,7 @@ line_parse(struct script *s, char *text, unsigned line, struct err *err)
 		*rest++ = '\0';
 	if (strcmp(text, "protocol") == 0)
 		return protocol_parse(s, rest, err);
-	if (strcmp(text, "expect") == 0 || strcmp(text, "lines") == 0)
+	if (is_modifier(text))
 		return modifier_parse(s, text, rest, err);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(text, words[i].word) != 0)
@@ -103,8 +119,39 @@ line_parse(struct script *s, char *text, unsigned line, struct err *err)
 	return err_set(err, ERR_SYNTAX, "unknown step \"%s\"", text);
 }
 
+/* Puts the settings' values where their names stand in braces. */
+static int
+line_expand(char *text, size_t size, const struct setting *settings,
+    size_t settings_len, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf out;
+
+	buf_init(&out, size - 1);
+	for (const char *p = text; *p != '\0';) {
+		size_t i, len = 0;
+
+		for (i = 0; *p == '{' && i < settings_len; i++) {
+			len = strlen(settings[i].name);
+			if (strncmp(p + 1, settings[i].name, len) == 0 &&
+			    p[1 + len] == '}')
+				break;
+		}
+		if (*p == '{' && i < settings_len) {
+			buf_append_str(&out, settings[i].value);
+			p += len + 2;
+		} else {
+			buf_append_octet(&out, *p++);
+		}
+	}
+	if (buf_check(&out, err) == -1)
+		return err_prefix(err, "the line with its settings");
+	memcpy(text, buf_str(&out), out.len + 1);
+	return 0;
+}
+
 int
-script_load(const char *path, struct script *out, struct err *err)
+script_load(const char *path, const struct setting *settings,
+    size_t settings_len, struct script *out, struct err *err)
 {
 	FILE *file = fopen(path, "re");
 	char text[1024];
@@ -121,7 +168,9 @@ script_load(const char *path, struct script *out, struct err *err)
 		text[strcspn(text, "\r\n")] = '\0';
 		if (text[0] == '\0' || text[0] == '#')
 			continue;
-		if (line_parse(out, text, line, err) == -1)
+		if (line_expand(text, sizeof(text), settings, settings_len,
+			err) == -1 ||
+		    line_parse(out, text, line, err) == -1)
 			rc = err_prefix(err, "%s:%u", path, line);
 	}
 	(void)fclose(file);

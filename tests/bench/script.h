@@ -11,6 +11,8 @@
  *	expect CODE   SMTP: the step before must be answered so (default 2xx)
  *	lines N       the reply before has exactly N lines (POP3: between the
  *	              first and the dot; IMAP: untagged ones)
+ *	words N       IMAP: its untagged lines have exactly N words
+ *	literals N    IMAP: its literals have exactly N octets
  *	body          send a message and the final dot
  *	literal CMD   IMAP: CMD {n+} and a message (APPEND)
  *	starttls      the protocol's own STARTTLS or STLS
@@ -20,7 +22,9 @@
  *	loop, repeat  go back to loop until the connection's operations are done
  *
  * In TEXT, {user} {local} {password} {message} stand for this client's user,
- * its local part, the password and a number that rises with each operation.
+ * its local part, the password and a number that rises with each operation,
+ * {any} for a user that changes with each, and in TEXT and for N {NAME} is
+ * what --set NAME=VALUE gave.
  */
 #ifndef HK_BENCH_SCRIPT_H
 #define HK_BENCH_SCRIPT_H
@@ -58,7 +62,7 @@ struct step {
 	enum step_kind kind;
 	char *text;
 	unsigned code; /* SMTP: 0 is any 2xx */
-	int64_t lines; /* -1: any number */
+	int64_t lines, words, literals; /* -1: any number */
 	unsigned think_ms;
 	unsigned line; /* of the script, for messages */
 };
@@ -70,8 +74,16 @@ struct script {
 	size_t loop; /* index of the step after "loop"; 0: none */
 };
 
+/*
+ * Names that scripts may use in braces; a value lasts as long as the program.
+ */
+struct setting {
+	const char *name, *value;
+};
+
 /* ERR_SYNTAX names the line and what was expected. */
-int script_load(const char *path, struct script *out, struct err *err);
+int script_load(const char *path, const struct setting *settings,
+    size_t settings_len, struct script *out, struct err *err);
 void script_fini(struct script *s);
 
 #endif

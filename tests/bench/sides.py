@@ -14,6 +14,11 @@ import os
 import pathlib
 import poplib
 import shutil
+import smtplib
+import socket
+import subprocess
+import time
+import uuid
 
 from peers.dovecot import Dovecot
 from peers.postfix import Postfix
@@ -22,6 +27,14 @@ from support.platform import Platform
 PASSWORD = "hikyaku-demo"
 DOMAIN = "bench.example"
 HOST = "mail.bench.example"
+
+
+# The directory of both sides: so many accounts with a cheap hash, and behind
+# them so many whose passwords were stored with SHA512-CRYPT.
+ACCOUNTS = 100000
+CRYPT_ACCOUNTS = 20000
+# Rows that do not ask for others use the first so many.
+ACTIVE = 100
 
 
 def user(number):
@@ -65,10 +78,18 @@ class Side:
     name = ""
     # How a message's lines end on disk.
     line_end = b"\r\n"
+    # What a flush before an acknowledgement must have been of.
+    durable = ()
 
-    def __init__(self, accounts, hashed, certificate, directory):
-        self.accounts, self.hashed = accounts, hashed
+    def __init__(self, certificate, directory):
         self.certificate, self.directory = certificate, directory
+        self.cheap, self.dear = ssha(PASSWORD), sha512_crypt(PASSWORD)
+        self.filled = None    # (users, messages) of the last fill_all()
+        self.touched = set()  # accounts that may hold mail
+        self.fresh = 0        # accounts that rows of cold logins have used
+
+    def hashed(self, number):
+        return self.cheap if number < ACCOUNTS else self.dear
 
     def start(self):
         raise NotImplementedError
@@ -81,6 +102,53 @@ class Side:
         raise NotImplementedError
 
     def pids(self):
+        raise NotImplementedError
+
+    def halt(self):
+        """Ends every process."""
+        raise NotImplementedError
+
+    def boot(self):
+        """Starts everything again on the same state."""
+        raise NotImplementedError
+
+    def serves(self, deadline):
+        """Waits until every service has served somebody."""
+        for service, session in (("mx", self._smtp), ("lmtp", self._smtp),
+                                 ("pop3", self._pop3), ("imap", self._imap)):
+            while True:
+                try:
+                    session(int(self.connect(service).split(":")[1]))
+                    break
+                except (OSError, EOFError, poplib.error_proto,
+                        imaplib.IMAP4.error, smtplib.SMTPException):
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.005)
+
+    @staticmethod
+    def _smtp(port):
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            if not connection.recv(512).startswith(b"220 "):
+                raise smtplib.SMTPException("no greeting")
+            connection.sendall(b"QUIT\r\n")
+            connection.recv(512)
+
+    @staticmethod
+    def _pop3(port):
+        pop = poplib.POP3("127.0.0.1", port, timeout=10)
+        pop.user(user(0))
+        pop.pass_(PASSWORD)
+        pop.quit()
+
+    @staticmethod
+    def _imap(port):
+        imap = imaplib.IMAP4("127.0.0.1", port, timeout=10)
+        imap.login(user(0), PASSWORD)
+        imap.logout()
+
+    def directory_socket(self):
+        """What directory_load connects to."""
         raise NotImplementedError
 
     def maildir(self, number):
@@ -105,33 +173,37 @@ class Side:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def pss_kib(self):
-        """Memory of all processes, each page counted once."""
+        """Memory of all processes, each page counted once; of a directory
+        server's database, which lies in a mapped file, nothing."""
         total = 0
         for pid in self.pids():
+            process = pathlib.Path("/proc/%d" % pid)
             try:
-                text = pathlib.Path("/proc/%d/smaps_rollup" % pid).read_text()
+                text = (process / "smaps_rollup").read_text()
+                mapped = (process / "comm").read_text() == "slapd\n"
             except OSError:
                 continue
             for line in text.splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith("Pss_Anon:" if mapped else "Pss:"):
                     total += int(line.split()[1])
         return total
 
     def messages_in_store(self):
-        """Files in new/ and cur/ of all INBOXes."""
+        """Files in new/ and cur/ of all INBOXes that rows have touched."""
         total = 0
-        for number in range(self.accounts):
+        for number in self.touched:
             maildir = self.maildir(number)
             for sub in ("new", "cur"):
                 try:
-                    total += sum(1 for _ in os.scandir(maildir / sub))
+                    with os.scandir(maildir / sub) as entries:
+                        total += sum(1 for _ in entries)
                 except FileNotFoundError:
                     pass
         return total
 
     def empty(self):
         """Every INBOX anew: no message, no index, no UID."""
-        for number in range(self.accounts):
+        for number in self.touched:
             maildir = self.maildir(number)
             if maildir.exists():
                 for entry in maildir.iterdir():
@@ -139,7 +211,19 @@ class Side:
                         shutil.rmtree(entry)
                     else:
                         entry.unlink()
-            self._make(maildir)
+                self._make(maildir)
+        self.touched.clear()
+        self.filled = None
+
+    def prepare(self, users, count):
+        """INBOXes of the first users accounts with count messages each, and
+        nothing in all others; nothing is done when it is so already."""
+        if self.filled == (users, count):
+            return
+        self.empty()
+        for number in range(users):
+            self.fill(number, count)
+        self.filled = (users, count)
 
     def _make(self, maildir):
         maildir.mkdir(parents=True, exist_ok=True)
@@ -154,6 +238,7 @@ class Side:
         """Puts count messages into an INBOX, seen, as an old mailbox has."""
         maildir = self.maildir(number)
         self._make(maildir)
+        self.touched.add(number)
         uid, gid = self.owner()
         for n in range(count):
             text = message(n, size).replace(b"\r\n", self.line_end)
@@ -164,6 +249,56 @@ class Side:
             path.write_bytes(text)
             os.chown(path, uid, gid)
             os.utime(path, (1700000000 + n, 1700000000 + n))
+
+
+    # ---- what it flushes ------------------------------------------------------
+
+    def flushes(self, service):
+        """What this side flushes before it answers 250 to one message, as
+        [path]: strace watches all its processes meanwhile.  Empty: nothing
+        that makes the message durable, so that its speed counts for nothing.
+        """
+        trace = self.directory / ("trace-" + self.name.split()[0].lower())
+        watched = subprocess.Popen(
+            ["strace", "-f", "-ttt", "-T", "-y", "-o", trace, "-e",
+             "trace=fsync,fdatasync,syncfs,sync,msync,sync_file_range",
+             *(arg for pid in self.pids() for arg in ("-p", str(pid)))],
+            stderr=subprocess.PIPE, text=True)
+        try:
+            time.sleep(0.5)
+            if watched.poll() is not None:
+                raise RuntimeError("strace: " + watched.stderr.read())
+            host, port = self.connect(service).split(":")
+            client = {"mx": smtplib.SMTP, "lmtp": smtplib.LMTP}[service]
+            with client(host, int(port), "load.example") as smtp:
+                smtp.sendmail("sender@outside.example", [user(0)],
+                              message(0, 4096))
+                answered = time.time()
+            time.sleep(0.3)
+        finally:
+            watched.terminate()
+            watched.wait()
+        self.touched.add(0)
+        self.filled = None
+        return [path for path in _flushed(trace.read_text(), answered)
+                if any(part in path for part in self.durable)]
+
+
+def _flushed(text, before):
+    """The paths of flushes in strace's output that ended before that time."""
+    begun = {}
+    for line in text.splitlines():
+        pid, when, call = line.split(None, 2)
+        if "<unfinished" in call:
+            begun[pid] = call
+            continue
+        if "resumed>" in call and pid in begun:
+            call = begun.pop(pid) + call
+        seconds = call.rsplit("<", 1)
+        if (" = 0 " not in call or "<" not in seconds[0]
+                or float(when) > before):
+            continue
+        yield seconds[0].split("<", 1)[1].split(">", 1)[0]
 
 
 def message(number, size):
@@ -252,8 +387,8 @@ class BenchDovecot(Dovecot):
         conf.write_text(conf.read_text().replace("ssl = no\n", "").replace(
             "scheme=PLAIN ", ""))
         self.root.write("/etc/dovecot/users", "".join(
-            "user%06u:%s\n" % (n, self.side.hashed)
-            for n in range(self.side.accounts)))
+            "user%06u:%s\n" % (n, self.side.hashed(n))
+            for n in range(ACCOUNTS + CRYPT_ACCOUNTS)))
         self.root.write("/etc/dovecot/bench.pem",
                         self.side.certificate.read_text(), 0o600)
 
@@ -262,6 +397,7 @@ class PeerSide(Side):
     """Postfix in front, Dovecot behind it by LMTP."""
 
     name = "Postfix + Dovecot"
+    durable = ("/Maildir/", "/spool/postfix/")
     # Dovecot's default (mail_save_crlf = no).
     line_end = b"\n"
 
@@ -284,6 +420,34 @@ class PeerSide(Side):
         path = self.directory / name
         path.mkdir(parents=True)
         return path
+
+    def halt(self):
+        self.postfix.root.stop()
+        self.dovecot.root.stop()
+        # Of kill -9 some pid files stay, which the next start asks about.
+        for name in ("/run/dovecot/master.pid",
+                     "/var/spool/postfix/pid/master.pid"):
+            self.dovecot.root.path(name).unlink(missing_ok=True)
+
+    def boot(self):
+        self.dovecot.root.start(self.dovecot.command())
+        self.postfix.root.start(["/usr/sbin/postfix", "start-fg"])
+
+    def smtp_source(self, messages, sessions, octets, target, recipient):
+        """Messages a second that Postfix's own load generator gets
+        acknowledged, on connections that are kept."""
+        begun = time.monotonic()
+        self.postfix.root.run(
+            ["/usr/sbin/smtp-source", "-4", "-d", "-l", str(octets), "-m",
+             str(messages), "-s", str(sessions), "-f",
+             "sender@outside.example", "-t", recipient, target], check=True)
+        return messages / (time.monotonic() - begun)
+
+    def directory_socket(self):
+        first = subprocess.run(
+            ["pgrep", "-P", str(self.dovecot.root.process.pid)],
+            capture_output=True, text=True, check=True).stdout.split()[0]
+        return "dovecot:/proc/%s/root/run/dovecot/auth-userdb" % first
 
     def stop(self):
         self.postfix.stop()
@@ -322,33 +486,43 @@ _SETTINGS = {
 }
 
 
+def _account_id(number):
+    """Its entryUUID, which names its directory."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, user(number)))
+
+
 class HikyakuSide(Side):
     """The platform as the demo has it, with a tenant for the bench."""
 
     name = "Hikyaku"
+    durable = ("/Maildir/", "/journal")
 
     def __init__(self, *args, build, **kwargs):
         super().__init__(*args, **kwargs)
         self.build = build
-        self.ids = {}
 
     def start(self):
         self.platform = Platform(self.directory / "hikyaku", self.build,
                                  settings=_SETTINGS)
         self.platform.certificate_files = [self.certificate]
         self.platform.create()
-        self.platform.slapd("start")
-        self.platform.ldap("ldapadd", self._tenant() + "".join(
-            self._account(n) for n in range(self.accounts)))
-        self.ids = self._read_ids()
-        self.platform.hikyaku("start")
+        self._load_directory()
+        self.platform.start()
         # The first session process of the tenant makes its directory.
-        for service in ("pop3", "imap"):
-            getattr(self, "_login_" + service)()
+        self.serves(time.monotonic() + 60)
         return self
 
     def stop(self):
         self.platform.destroy()
+
+    def halt(self):
+        self.platform.stop()
+
+    def boot(self):
+        self.platform.start()
+
+    def directory_socket(self):
+        return "tenantd:%s/run/tenantd.sock" % self.platform.root
 
     def connect(self, service):
         return "127.0.0.1:%d" % self.platform.ports[service]
@@ -358,7 +532,7 @@ class HikyakuSide(Side):
         return descendants([slapd, *self.platform.processes()])
 
     def maildir(self, number):
-        account = self.ids[number]
+        account = _account_id(number)
         shard = hashlib.sha256(account.encode()).hexdigest()[:2]
         return (self.platform.root / "store" / "bench" / shard / account
                 / "Maildir")
@@ -372,30 +546,21 @@ class HikyakuSide(Side):
     def owner(self):
         return _UID, _UID
 
-    def _login_pop3(self):
-        pop = poplib.POP3("127.0.0.1", self.platform.ports["pop3"])
-        pop.user(user(0))
-        pop.pass_(PASSWORD)
-        pop.quit()
-
-    def _login_imap(self):
-        imap = imaplib.IMAP4("127.0.0.1", self.platform.ports["imap"])
-        imap.login(user(0), PASSWORD)
-        imap.logout()
-
-    def _read_ids(self):
-        """The accounts' entryUUIDs, in the order of their numbers."""
-        text = self.platform.ldap(
-            "ldapsearch", "", "-LLL", "-o", "ldif-wrap=no", "-b",
-            "ou=accounts,ou=bench,ou=tenants,o=hikyaku", "-s", "one",
-            "-E", "pr=500/noprompt", "uid", "entryUUID")
-        found = {}
-        for block in text.split("\n\n"):
-            lines = dict(line.split(": ", 1) for line in block.split("\n")
-                         if ": " in line)
-            if "uid" in lines and "entryUUID" in lines:
-                found[lines["uid"]] = lines["entryUUID"]
-        return [found[user(n)] for n in range(self.accounts)]
+    def _load_directory(self):
+        """The tenant and all its accounts, by slapadd: an add for each would
+        take minutes."""
+        ldap = self.platform.root / "ldap"
+        ldif = ldap / "bench.ldif"
+        with open(ldif, "w", encoding="ascii") as out:
+            out.write(self._tenant())
+            for number in range(ACCOUNTS + CRYPT_ACCOUNTS):
+                out.write(self._account(number))
+        subprocess.run(["slapadd", "-q", "-w", "-n", "1", "-F",
+                        ldap / "slapd.d", "-l", ldif], check=True)
+        ldif.unlink()
+        owner = (ldap / "db").stat()
+        for path in (ldap / "db").iterdir():
+            os.chown(path, owner.st_uid, owner.st_gid)
 
     def _tenant(self):
         branch = "ou=bench,ou=tenants,o=hikyaku"
@@ -418,6 +583,7 @@ class HikyakuSide(Side):
         return ("dn: uid=%s,ou=accounts,ou=bench,ou=tenants,o=hikyaku\n"
                 "objectClass: inetOrgPerson\nobjectClass: hkAccount\n"
                 "uid: %s\ncn: %s\nsn: Bench\nmail: %s\n"
-                "mailLocalAddress: %s\nhkStatus: active\n"
+                "mailLocalAddress: %s\nhkStatus: active\nentryUUID: %s\n"
                 "userPassword: %s\n\n" % (
-                    address, address, address, address, address, self.hashed))
+                    address, address, address, address, address,
+                    _account_id(number), self.hashed(number)))
