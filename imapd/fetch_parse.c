@@ -18,6 +18,21 @@ static const struct {
 	{ "MIME", SECTION_MIME },
 };
 
+/*
+ * How long an array must be for what the rest of the command can hold: one
+ * more than its separators, and no more than the limit.  A command of a few
+ * words then clears no memory for a thousand.
+ */
+static size_t
+bound(struct span in, char separator, size_t least, size_t most)
+{
+	size_t count = least;
+
+	for (size_t i = 0; i < in.len && count < most; i++)
+		count += in.p[i] == separator;
+	return count;
+}
+
 /* header-list = "(" header-fld-name *(SP header-fld-name) ")" */
 static int
 header_list_parse(
@@ -26,8 +41,8 @@ header_list_parse(
 	if (imap_sp_parse(in, err) == -1 ||
 	    imap_octet_parse(in, '(', err) == -1)
 		return -1;
-	out->fields =
-	    arena_array(a, HEADER_FIELDS_MAX, sizeof(*out->fields), err);
+	out->fields = arena_array(a, bound(*in, ' ', 1, HEADER_FIELDS_MAX),
+	    sizeof(*out->fields), err);
 	if (out->fields == NULL)
 		return -1;
 	do {
@@ -96,8 +111,9 @@ section_parse(
 	if (imap_octet_parse(&rest, '[', err) == -1)
 		return -1;
 	if (!span_take_octet(&rest, ']')) {
-		section.numbers = arena_array(
-		    a, SECTION_DEPTH_MAX, sizeof(*section.numbers), err);
+		section.numbers =
+		    arena_array(a, bound(rest, '.', 1, SECTION_DEPTH_MAX),
+			sizeof(*section.numbers), err);
 		if (section.numbers == NULL ||
 		    section_part_parse(&rest, &section, &text, err) == -1 ||
 		    (text &&
@@ -163,9 +179,11 @@ static const struct {
 	{ "BODY", FETCH_BODY, 0, true },
 };
 
+#define MACRO_ITEMS 5 /* the most that a macro stands for */
+
 static const struct {
 	const char *name;
-	enum fetch_kind kinds[5];
+	enum fetch_kind kinds[MACRO_ITEMS];
 	size_t len;
 } macros[] = {
 	{ "ALL",
@@ -276,7 +294,8 @@ fetch_request_parse(struct span *in, struct arena *a, struct fetch_request *out,
 	struct fetch_item item;
 	bool list;
 
-	r.items = arena_array(a, FETCH_ITEMS_MAX, sizeof(*r.items), err);
+	r.items = arena_array(a, bound(rest, ' ', MACRO_ITEMS, FETCH_ITEMS_MAX),
+	    sizeof(*r.items), err);
 	if (r.items == NULL)
 		return -1;
 	if (!macro_take(&rest, &r)) {

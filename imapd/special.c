@@ -31,41 +31,46 @@ special_use_of(struct span name)
 	return NULL;
 }
 
-/* Nothing but an INBOX, and nothing subscribed: nobody has been here. */
+/* Whether a login makes it. */
+static bool
+made_at_login(struct span name)
+{
+	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
+		if (specials[i].make && span_eq(name, span_str(specials[i].name)))
+			return true;
+	return mailbox_name_is_inbox(name);
+}
+
+/* Nobody has been here, or a login that ended before it had made all. */
 static bool
 account_untouched(struct imap_session *s)
 {
 	CLEANUP(mailbox_list_fini) struct mailbox_list list = { .count = 0 };
 
-	return mailbox_list(s->account, &list, NULL) == 0 && list.count == 1 &&
-	       !list.entries[0].subscribed;
-}
-
-static int
-special_folder_make(struct imap_session *s, struct span name, struct err *err)
-{
-	/* ERR_POLICY: another session was faster. */
-	if (!mailbox_name_is_inbox(name) &&
-	    mailbox_create(s->account, name, err) == -1 &&
-	    err->kind != ERR_POLICY)
-		return -1;
-	return mailbox_subscribe(s->account, name, true, err);
+	if (mailbox_list(s->account, &list, NULL) == -1)
+		return false;
+	for (size_t i = 0; i < list.count; i++)
+		if (list.entries[i].subscribed ||
+		    !made_at_login(span_str(list.entries[i].name)))
+			return false;
+	return true;
 }
 
 void
 special_folders_make(struct imap_session *s)
 {
+	struct span names[1 + sizeof(specials) / sizeof(specials[0])];
 	struct err err = ERR_INIT;
-	int outcome;
+	size_t count = 0;
 
 	if (!account_untouched(s))
 		return;
-	outcome = special_folder_make(s, SPAN("INBOX"), &err);
-	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
-		if (outcome == 0 && specials[i].make)
-			outcome = special_folder_make(
-			    s, span_str(specials[i].name), &err);
-	}
-	if (outcome == -1)
+	names[count++] = SPAN("INBOX");
+	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
+		if (specials[i].make)
+			names[count++] = span_str(specials[i].name);
+	/* Subscribed last: what says that all are there. */
+	if (mailbox_create_all(s->account, names, count, &err) == -1 ||
+	    mailbox_subscribe_all(s->account, names, count, &err) == -1)
 		log_warning(&s->log, "folders not made", log_err(&err));
 }

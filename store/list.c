@@ -232,25 +232,50 @@ fill_folder(int fd, struct err *err)
 	return fsync(fd) == -1 ? err_sys(err, "fsync a mailbox") : 0;
 }
 
-int
-mailbox_create(struct account *a, struct span name, struct err *err)
+/* The flush of the Maildir is the caller's. */
+static int
+create_folder(
+    struct account *a, struct span name, bool *made_out, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf directory;
 	CLEANUP(fd_close) int fd = -1;
-	bool made;
 
 	buf_init(&directory, 4 * NAME_DIRECTORY_MAX);
 	if (name_to_directory(name, &directory, err) == -1)
 		return -1;
 	if (mailbox_name_is_inbox(name))
 		return err_set(err, ERR_POLICY, "INBOX exists");
-	if (disk_make_directory(a->fd, buf_str(&directory), &made, err) == -1)
+	if (disk_make_directory(a->fd, buf_str(&directory), made_out, err) ==
+	    -1)
+		return -1;
+	if (!*made_out)
+		return 0;
+	fd = disk_open_directory(a->fd, buf_str(&directory), err);
+	return fd == -1 ? -1 : fill_folder(fd, err);
+}
+
+int
+mailbox_create(struct account *a, struct span name, struct err *err)
+{
+	bool made;
+
+	if (create_folder(a, name, &made, err) == -1)
 		return -1;
 	if (!made)
 		return err_set(err, ERR_POLICY, "the mailbox exists");
-	fd = disk_open_directory(a->fd, buf_str(&directory), err);
-	if (fd == -1 || fill_folder(fd, err) == -1)
-		return -1;
+	return flush_root(a, err);
+}
+
+int
+mailbox_create_all(struct account *a, const struct span *names, size_t count,
+    struct err *err)
+{
+	bool made;
+
+	for (size_t i = 0; i < count; i++)
+		if (!mailbox_name_is_inbox(names[i]) &&
+		    create_folder(a, names[i], &made, err) == -1)
+			return -1;
 	return flush_root(a, err);
 }
 

@@ -112,31 +112,56 @@ subscriptions_edit(
 	}
 }
 
-int
-mailbox_subscribe(
-    struct account *a, struct span name, bool subscribed, struct err *err)
+/* Puts all the names in, or takes them out; one write, one flush. */
+static int
+subscriptions_change(struct account *a, const struct span *names, size_t count,
+    bool subscribed, struct err *err)
 {
 	CLEANUP(dotlock_release) struct dotlock lock = DOTLOCK_INIT;
 	CLEANUP(buf_fini) struct buf directory;
 	CLEANUP(buf_fini) struct buf before;
 	CLEANUP(buf_fini) struct buf after;
+	CLEANUP(buf_fini) struct buf step;
 	struct stat st;
 	bool absent;
 
 	buf_init(&directory, 4 * NAME_DIRECTORY_MAX);
 	buf_init(&before, SUBSCRIPTIONS_OCTETS_MAX);
 	buf_init(&after, SUBSCRIPTIONS_OCTETS_MAX);
-	if (name_to_directory(name, &directory, err) == -1 ||
-	    dotlock_take(a->fd, FILE_NAME, a->store->hostname,
+	buf_init(&step, SUBSCRIPTIONS_OCTETS_MAX);
+	if (dotlock_take(a->fd, FILE_NAME, a->store->hostname,
 		a->store->lock_wait_ms, &lock, err) == -1 ||
 	    disk_read(a->fd, FILE_NAME, &before, &absent, &st, err) == -1)
 		return -1;
-	subscriptions_edit(
-	    buf_span(&before), buf_span(&directory), subscribed, &after);
+	buf_append(&after, buf_span(&before));
+	for (size_t i = 0; i < count; i++) {
+		buf_clear(&directory);
+		buf_clear(&step);
+		buf_append(&step, buf_span(&after));
+		buf_clear(&after);
+		if (name_to_directory(names[i], &directory, err) == -1)
+			return -1;
+		subscriptions_edit(buf_span(&step), buf_span(&directory),
+		    subscribed, &after);
+	}
 	if (buf_check(&after, err) == -1)
 		return -1;
 	if (!absent && span_eq(buf_span(&before), buf_span(&after)))
 		return 0;
 	return disk_replace(a->fd, FILE_NAME, FILE_NAME ".tmp",
 	    buf_span(&after), absent ? 0 : st.st_mtime, NULL, err);
+}
+
+int
+mailbox_subscribe(
+    struct account *a, struct span name, bool subscribed, struct err *err)
+{
+	return subscriptions_change(a, &name, 1, subscribed, err);
+}
+
+int
+mailbox_subscribe_all(struct account *a, const struct span *names,
+    size_t count, struct err *err)
+{
+	return subscriptions_change(a, names, count, true, err);
 }

@@ -23,6 +23,10 @@ import time
 import xml.etree.ElementTree as ET
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "tests" / "bench"))
+
+import instructions  # noqa: E402
+
 BUILD = TOP / "build"
 LOGS = BUILD / "log"
 PYTHON = "/usr/bin/python3"  # the one that has Debian's python3-pytest
@@ -253,6 +257,19 @@ def step_integration_sanitized():
 
 # ---- fuzzing --------------------------------------------------------------------
 
+def step_instructions():
+    """Fixed work must not take more instructions than it did."""
+    # That build has the optimisation of what is installed.
+    with open(LOGS / "instructions", "a", encoding="utf-8") as log:
+        try:
+            passed, failed = instructions.check(BUILD / "check", log)
+        except RuntimeError as e:
+            raise Failed(str(e)) from None
+    if failed:
+        print(tail(LOGS / "instructions", 10))
+    return Count(passed=passed, failed=failed)
+
+
 def step_fuzz():
     if shutil.which("clang") is None:
         print("fuzz: clang is not there")
@@ -330,6 +347,7 @@ STEPS = {
     "build": (step_build, None),
     "unit": (step_unit, "build"),
     "lint": (step_lint, None),
+    "instructions": (step_instructions, "build"),
     "integration": (step_integration, "build"),
     "build-sanitized": (step_build_sanitized, None),
     "unit-sanitized": (step_unit_sanitized, "build-sanitized"),

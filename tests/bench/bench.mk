@@ -18,3 +18,12 @@ tests_bench_directory_load_SOURCES = \
 	tests/bench/histogram.c tests/bench/histogram.h
 tests_bench_directory_load_LDADD = tenants/libtenants.a common/libcommon.a \
 	$(OPENSSL_LIBS)
+
+check_PROGRAMS += tests/bench/instructions
+tests_bench_instructions_SOURCES = tests/bench/instructions.c
+tests_bench_instructions_LDADD = \
+	smtpd/libsmtpd.a delivery/libdelivery.a pop3d/libpop3d.a \
+	imapd/libimapd.a tenants/libtenants.a store/libstore.a \
+	mime/libmime.a common/libcommon.a $(OPENSSL_LIBS) $(CONFUSE_LIBS) \
+	$(SECCOMP_LIBS) $(BDB_LIBS) $(ICU_LIBS)
+EXTRA_DIST += tests/bench/instructions.py tests/bench/instructions.limits

@@ -117,6 +117,9 @@ def load(build, side, row, seconds):
         # Accounts that nobody has logged in to before.
         first = row.first + side.fresh
         side.fresh += row.operations
+        if row.mailbox == 0:
+            for number in range(first, first + row.operations):
+                side.settle(number)
     if row.arrives:
         side.touched |= touches(row)
     before = side.messages_in_store() if row.arrives else 0

@@ -234,6 +234,16 @@ class Side:
             path.chmod(0o700)
             os.chown(path, uid, gid)
 
+    def settle(self, number):
+        """An account as it is after its first login."""
+        maildir = self.maildir(number)
+        self._make(maildir)
+        for name in ("Drafts", "Junk", "Sent", "Trash"):
+            self._make(maildir / ("." + name))
+        (maildir / "subscriptions").write_text(
+            "V\t2\n\nINBOX\nDrafts\nJunk\nSent\nTrash\n")
+        os.chown(maildir / "subscriptions", *self.owner())
+
     def fill(self, number, count, size=4096):
         """Puts count messages into an INBOX, seen, as an old mailbox has."""
         maildir = self.maildir(number)
@@ -468,7 +478,8 @@ class PeerSide(Side):
 
     def _make(self, maildir):
         super()._make(maildir)
-        os.chown(maildir.parent, *self.owner())
+        if maildir.name == "Maildir":
+            os.chown(maildir.parent, *self.owner())
 
     def owner(self):
         return 61003, 61003
@@ -539,6 +550,8 @@ class HikyakuSide(Side):
 
     def _make(self, maildir):
         super()._make(maildir)
+        if maildir.name != "Maildir":
+            return
         for path in (maildir.parent, maildir.parent.parent):
             path.chmod(0o700)
             os.chown(path, *self.owner())
