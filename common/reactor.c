@@ -229,7 +229,6 @@ reactor_new(const struct reactor_options *options, struct reactor **reactor_out,
 	reactor_tune_memory();
 	r->epfd = r->wakefd = -1;
 	(void)pthread_mutex_init(&r->lock, NULL);
-	cond_init(&r->work);
 	cond_init(&r->accept_over);
 	r->accepting_fd = -1;
 	r->trim_ms = clock_ms() + TRIM_INTERVAL_MS;
@@ -243,6 +242,8 @@ reactor_new(const struct reactor_options *options, struct reactor **reactor_out,
 	r->workers = calloc(r->options.workers, sizeof(*r->workers));
 	if (r->workers == NULL)
 		return err_sys(err, "%u workers", r->options.workers);
+	for (unsigned i = 0; i < r->options.workers; i++)
+		(void)sem_init(&r->workers[i].call, 0, 0);
 	if (open_descriptors(r, err) == -1)
 		return -1;
 
@@ -290,7 +291,6 @@ reactor_free(struct reactor *r)
 	free(r->workers);
 	fd_close(r->epfd);
 	fd_close(r->wakefd);
-	(void)pthread_cond_destroy(&r->work);
 	(void)pthread_cond_destroy(&r->accept_over);
 	(void)pthread_mutex_destroy(&r->lock);
 	free(r);
@@ -426,16 +426,8 @@ accept_failed(struct reactor *r, int error)
 	r->accept_resume_ms = now + ACCEPT_PAUSE_MS;
 }
 
-static void
-accept_over(struct reactor *r)
-{
-	(void)pthread_mutex_lock(&r->lock);
-	r->accepting_fd = -1;
-	(void)pthread_cond_broadcast(&r->accept_over);
-	(void)pthread_mutex_unlock(&r->lock);
-}
-
-/* The listener is a copy, and its descriptor ours until accept_over. */
+/* The listener is a copy, and its descriptor ours while accepting_fd says so.
+ */
 static void
 accept_some(struct reactor *r, const struct reactor_listener *l)
 {
@@ -532,11 +524,8 @@ reactor_every(struct reactor *r, unsigned interval_ms,
 static void
 run_ticks(struct reactor *r, uint64_t now)
 {
-	struct tick *tick;
+	struct tick *tick = atomic_load(&r->ticks);
 
-	(void)pthread_mutex_lock(&r->lock);
-	tick = r->ticks;
-	(void)pthread_mutex_unlock(&r->lock);
 	for (; tick != NULL; tick = tick->next) {
 		if (tick->due_ms > now)
 			continue;
@@ -587,52 +576,69 @@ drained(struct reactor *r)
 
 /* ---- the loop ------------------------------------------------------- */
 
+/* A listener, a watch or a wake; the lock is held, but not meanwhile. */
 static void
-handle_event(struct reactor *r, const struct epoll_event *event)
+handle_other(struct reactor *r, const struct slot *slot)
 {
-	uint32_t at = (uint32_t)event->data.u64 >> 1;
-	unsigned which = (unsigned)(event->data.u64 & 1);
 	struct reactor_listener listener;
 	struct watch watch;
-	enum slot_kind kind = SLOT_FREE;
+	enum slot_kind kind = slot->kind;
 	uint64_t count;
 
-	(void)pthread_mutex_lock(&r->lock);
-	if (at < r->slots_len &&
-	    r->slots[at].serial == (uint32_t)(event->data.u64 >> 32))
-		kind = r->slots[at].kind;
-	if (kind == SLOT_CONN)
-		conn_ready(r->slots[at].u.conn, which);
-	else if (kind == SLOT_LISTENER) {
-		listener = *r->slots[at].u.listener;
+	if (kind == SLOT_LISTENER) {
+		listener = *slot->u.listener;
 		r->accepting_fd = listener.fd;
-	} else if (kind == SLOT_WATCH)
-		watch = *r->slots[at].u.watch;
+	} else if (kind == SLOT_WATCH) {
+		watch = *slot->u.watch;
+	}
 	(void)pthread_mutex_unlock(&r->lock);
-
 	if (kind == SLOT_LISTENER) {
 		if (!r->accept_paused && !r->accept_stopped)
 			accept_some(r, &listener);
-		accept_over(r);
 	} else if (kind == SLOT_WATCH) {
 		watch.ready(r, watch.fd, watch.arg);
-	} else if (kind == SLOT_SELF) {
-		if (read(r->wakefd, &count, sizeof(count)) == -1)
-			return; /* somebody's wake was taken already */
+	} else if (read(r->wakefd, &count, sizeof(count)) == -1) {
+		/* Somebody's wake was taken already. */
+	}
+	(void)pthread_mutex_lock(&r->lock);
+	if (kind == SLOT_LISTENER) {
+		r->accepting_fd = -1;
+		(void)pthread_cond_broadcast(&r->accept_over);
 	}
 }
 
-/* Conns whose wait is over; accepting again after a pause. */
+/* What epoll told, and the conns whose wait is over. */
 static void
-handle_times(struct reactor *r, uint64_t now)
+handle_events(struct reactor *r, const struct epoll_event *events, int count)
 {
+	uint64_t now = clock_ms();
 	struct conn *c;
 
 	(void)pthread_mutex_lock(&r->lock);
+	r->sleep_until_ms = 0;
+	for (int i = 0; i < count; i++) {
+		uint32_t at = (uint32_t)events[i].data.u64 >> 1;
+		unsigned which = (unsigned)(events[i].data.u64 & 1);
+
+		if (at >= r->slots_len ||
+		    r->slots[at].serial !=
+			(uint32_t)(events[i].data.u64 >> 32) ||
+		    r->slots[at].kind == SLOT_FREE)
+			continue;
+		if (r->slots[at].kind == SLOT_CONN)
+			conn_ready(r->slots[at].u.conn, which);
+		else
+			handle_other(r, &r->slots[at]);
+	}
 	while ((c = timers_take(&r->timers, now)) != NULL)
 		work_add(r, c);
 	(void)pthread_mutex_unlock(&r->lock);
+}
 
+/* Accepting again after a pause, trimming, ticks. */
+static void
+handle_times(struct reactor *r, uint64_t now)
+{
 	if (atomic_load(&r->accept_stop) && !r->accept_stopped) {
 		if (!r->accept_paused)
 			listeners_arm(r, false);
@@ -683,17 +689,13 @@ int
 reactor_run(struct reactor *r, struct err *err)
 {
 	struct epoll_event events[EVENTS_MAX];
-	int i, count;
+	int count;
 
 	while (!atomic_load(&r->stop) && !drained(r)) {
 		count = epoll_wait(r->epfd, events, EVENTS_MAX, sleep_ms(r));
 		if (count == -1 && errno != EINTR)
 			return err_sys(err, "epoll_wait");
-		(void)pthread_mutex_lock(&r->lock);
-		r->sleep_until_ms = 0;
-		(void)pthread_mutex_unlock(&r->lock);
-		for (i = 0; i < count; i++)
-			handle_event(r, &events[i]);
+		handle_events(r, events, count == -1 ? 0 : count);
 		handle_times(r, clock_ms());
 	}
 	work_end(r);

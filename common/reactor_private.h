@@ -13,6 +13,7 @@
 #define HK_COMMON_REACTOR_PRIVATE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "common/reactor.h"
@@ -82,6 +83,15 @@ struct run_queue {
 
 struct worker {
 	pthread_t thread;
+	/*
+	 * An idle worker waits here, and stands in the stack of idle ones:
+	 * who went idle last is called first, so that its stack and caches
+	 * are warm and the others can go home.
+	 */
+	sem_t call;
+	struct reactor *reactor;
+	struct worker *idle_next;
+	bool idle;
 	enum {
 		WORKER_NONE,
 		WORKER_LIVE,
@@ -102,21 +112,20 @@ struct reactor {
 	atomic_size_t conns;
 	atomic_uint churn; /* handshakes and ends since memory was given back */
 
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t work;
+	pthread_mutex_t lock;       /* guards all below */
 	pthread_cond_t accept_over; /* accepting_fd has changed */
 	int accepting_fd;           /* in use by the reactor thread, or -1 */
 	struct slot *slots;
 	uint32_t slots_len, slots_cap, slots_free;
 	struct timers timers;
-	struct tick *ticks;
-	uint64_t sleep_until_ms; /* 0: the reactor thread is awake */
+	struct tick *_Atomic ticks; /* changed with the lock held */
+	uint64_t sleep_until_ms;    /* 0: the reactor thread is awake */
 	uint64_t drain_until_ms;
 	struct run_queue queue;
 	struct worker *workers;
-	unsigned workers_live, workers_idle;
-	unsigned workers_called; /* idle ones that were signalled */
-	bool ending;             /* workers go home */
+	struct worker *idle; /* the stack of idle workers */
+	unsigned workers_live;
+	bool ending; /* workers go home */
 
 	/* The reactor thread's own. */
 	bool accept_paused, accept_stopped;

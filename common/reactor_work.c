@@ -9,6 +9,7 @@
  */
 #include "common/reactor_private.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <time.h>
 
@@ -132,13 +133,15 @@ worker_spawn(struct reactor *r)
 	if (r->workers[i].state == WORKER_EXITED)
 		(void)pthread_join(r->workers[i].thread, NULL);
 	r->workers[i].state = WORKER_NONE;
+	r->workers[i].reactor = r;
 
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
 	/* Signals are the main thread's business. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&r->workers[i].thread, &attr, worker_main, r) == 0) {
+	if (pthread_create(&r->workers[i].thread, &attr, worker_main,
+		&r->workers[i]) == 0) {
 		r->workers[i].state = WORKER_LIVE;
 		r->workers_live++;
 	} else if (r->workers_live == 0) {
@@ -152,9 +155,12 @@ worker_spawn(struct reactor *r)
 static void
 work_notify(struct reactor *r)
 {
-	if (r->workers_idle > r->workers_called) {
-		r->workers_called++;
-		(void)pthread_cond_signal(&r->work);
+	struct worker *w = r->idle;
+
+	if (w != NULL) {
+		r->idle = w->idle_next;
+		w->idle = false;
+		(void)sem_post(&w->call);
 	} else if (r->workers_live < r->options.workers && !r->ending) {
 		worker_spawn(r);
 	}
@@ -223,25 +229,50 @@ reactor_defer(
 /* ---- workers ----------------------------------------------------------------
  */
 
+/* Takes w out of the stack of idle workers; false: it was called already. */
+static bool
+worker_leave_idle(struct reactor *r, struct worker *w)
+{
+	struct worker **at = &r->idle;
+
+	if (!w->idle)
+		return false;
+	while (*at != w)
+		at = &(*at)->idle_next;
+	*at = w->idle_next;
+	w->idle = false;
+	return true;
+}
+
 /* Waits for work; false: there was none for long, and others are left. */
 static bool
-worker_wait(struct reactor *r)
+worker_wait(struct reactor *r, struct worker *w)
 {
+	bool last = r->workers_live == 1;
 	struct timespec until;
-	int error = 0;
+	int failed;
 
-	r->workers_idle++;
-	if (r->workers_live == 1) {
-		(void)pthread_cond_wait(&r->work, &r->lock);
-	} else {
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += WORKER_IDLE_S;
-		error = pthread_cond_timedwait(&r->work, &r->lock, &until);
+	w->idle = true;
+	w->idle_next = r->idle;
+	r->idle = w;
+	(void)pthread_mutex_unlock(&r->lock);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += WORKER_IDLE_S;
+	/* The last one sleeps through: others that come later go before it. */
+	do
+		failed = last
+			     ? sem_wait(&w->call)
+			     : sem_clockwait(&w->call, CLOCK_MONOTONIC, &until);
+	while (failed == -1 && errno == EINTR);
+	(void)pthread_mutex_lock(&r->lock);
+	if (failed == 0)
+		return true;
+	/* Called between the end of its patience and the lock: it stays. */
+	if (!worker_leave_idle(r, w)) {
+		(void)sem_wait(&w->call);
+		return true;
 	}
-	r->workers_idle--;
-	if (r->workers_called > 0)
-		r->workers_called--;
-	return error == 0 || r->workers_live == 1;
+	return r->workers_live == 1;
 }
 
 static bool
@@ -262,9 +293,9 @@ worker_task(struct reactor *r)
 static void *
 worker_main(void *arg)
 {
-	struct reactor *r = arg;
+	struct worker *w = arg;
+	struct reactor *r = w->reactor;
 	struct conn *c;
-	unsigned i;
 
 	(void)pthread_mutex_lock(&r->lock);
 	while (!r->ending) {
@@ -275,16 +306,12 @@ worker_main(void *arg)
 			(void)pthread_mutex_unlock(&r->lock);
 			conn_run(c);
 			(void)pthread_mutex_lock(&r->lock);
-		} else if (!worker_wait(r) && r->queue.task_head == NULL &&
+		} else if (!worker_wait(r, w) && r->queue.task_head == NULL &&
 			   r->queue.ring_head == NULL) {
 			break;
 		}
 	}
-	for (i = 0; !pthread_equal(r->workers[i].thread, pthread_self()) ||
-		    r->workers[i].state != WORKER_LIVE;
-	     i++)
-		;
-	r->workers[i].state = WORKER_EXITED;
+	w->state = WORKER_EXITED;
 	r->workers_live--;
 	(void)pthread_mutex_unlock(&r->lock);
 	return NULL;
@@ -298,7 +325,8 @@ work_end(struct reactor *r)
 
 	(void)pthread_mutex_lock(&r->lock);
 	r->ending = true;
-	(void)pthread_cond_broadcast(&r->work);
+	while (r->idle != NULL)
+		work_notify(r);
 	(void)pthread_mutex_unlock(&r->lock);
 
 	for (i = 0; i < r->options.workers; i++) {

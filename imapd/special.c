@@ -36,7 +36,8 @@ static bool
 made_at_login(struct span name)
 {
 	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
-		if (specials[i].make && span_eq(name, span_str(specials[i].name)))
+		if (specials[i].make &&
+		    span_eq(name, span_str(specials[i].name)))
 			return true;
 	return mailbox_name_is_inbox(name);
 }

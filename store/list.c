@@ -267,8 +267,8 @@ mailbox_create(struct account *a, struct span name, struct err *err)
 }
 
 int
-mailbox_create_all(struct account *a, const struct span *names, size_t count,
-    struct err *err)
+mailbox_create_all(
+    struct account *a, const struct span *names, size_t count, struct err *err)
 {
 	bool made;
 

@@ -75,14 +75,14 @@ int mailbox_subscribe(
     struct account *a, struct span name, bool subscribed, struct err *err);
 
 /* All of them, with one flush.  names in UTF-8. */
-int mailbox_subscribe_all(struct account *a, const struct span *names,
-    size_t count, struct err *err);
+int mailbox_subscribe_all(
+    struct account *a, const struct span *names, size_t count, struct err *err);
 
 /*
  * Makes the mailboxes that are not there, with one flush of the Maildir for
  * all.  INBOX among the names is left alone.
  */
-int mailbox_create_all(struct account *a, const struct span *names,
-    size_t count, struct err *err);
+int mailbox_create_all(
+    struct account *a, const struct span *names, size_t count, struct err *err);
 
 #endif

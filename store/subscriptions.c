@@ -141,8 +141,8 @@ subscriptions_change(struct account *a, const struct span *names, size_t count,
 		buf_clear(&after);
 		if (name_to_directory(names[i], &directory, err) == -1)
 			return -1;
-		subscriptions_edit(buf_span(&step), buf_span(&directory),
-		    subscribed, &after);
+		subscriptions_edit(
+		    buf_span(&step), buf_span(&directory), subscribed, &after);
 	}
 	if (buf_check(&after, err) == -1)
 		return -1;
@@ -160,8 +160,8 @@ mailbox_subscribe(
 }
 
 int
-mailbox_subscribe_all(struct account *a, const struct span *names,
-    size_t count, struct err *err)
+mailbox_subscribe_all(
+    struct account *a, const struct span *names, size_t count, struct err *err)
 {
 	return subscriptions_change(a, names, count, true, err);
 }

@@ -25,8 +25,8 @@ struct load {
 	bool implicit_tls; /* handshake before the greeting */
 	bool resume;       /* offer the session of the connection before */
 	const char *user_format; /* "user%06u@bench.example" */
-	unsigned users;      /* so many of them, */
-	unsigned user_first; /* from this number on */
+	unsigned users;          /* so many of them, */
+	unsigned user_first;     /* from this number on */
 	const char *password;
 	struct buf message;      /* dot-stuffed, CRLF, without the final dot */
 	unsigned per_connection; /* operations before a new connection */
@@ -55,12 +55,12 @@ struct client {
 	bool connecting, handshaking, want_write, waiting, measuring;
 	uint64_t began_us, connect_us, think_until_us;
 	/* the reply being read */
-	char line[512];   /* its first octets */
-	char tail[32];    /* and its last, for {n} */
-	size_t line_len;  /* octets of the line so far */
+	char line[512];    /* its first octets */
+	char tail[32];     /* and its last, for {n} */
+	size_t line_len;   /* octets of the line so far */
 	size_t line_words; /* and words */
-	uint64_t literal; /* octets of a literal to skip */
-	bool multi;       /* inside a POP3 reply of many lines */
+	uint64_t literal;  /* octets of a literal to skip */
+	bool multi;        /* inside a POP3 reply of many lines */
 	int64_t lines, words, literals;
 	unsigned rcpts, replies_due; /* LMTP: one reply a recipient */
 	char tag[16];

@@ -47,7 +47,7 @@ smtp_commands(void)
 	static const char *const lines[] = {
 		"EHLO client.example.net",
 		"MAIL FROM:<someone@sender.example.com> "
-			  "SIZE=123456 BODY=8BITMIME",
+		"SIZE=123456 BODY=8BITMIME",
 		"RCPT TO:<hanako.yamada+shop@aozora.example>",
 		"RCPT TO:<\"quoted part\"@[192.0.2.1]>",
 		"DATA",
@@ -120,7 +120,8 @@ pop3_commands(void)
 	struct pop3_command command;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		must(pop3_command_parse(span_str(lines[i]), &command, NULL), "POP3");
+		must(pop3_command_parse(span_str(lines[i]), &command, NULL),
+		    "POP3");
 }
 
 static void
@@ -128,15 +129,15 @@ imap_commands(void)
 {
 	static const char *const fetches[] = {
 		"(UID FLAGS INTERNALDATE RFC822.SIZE "
-			  "BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT TO CC "
-			  "MESSAGE-ID REFERENCES CONTENT-TYPE)])",
+		"BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT TO CC "
+		"MESSAGE-ID REFERENCES CONTENT-TYPE)])",
 		"(UID ENVELOPE BODYSTRUCTURE FLAGS)",
 		"(UID BODY.PEEK[1.2.MIME] BODY[2]<0.65536>)",
 	};
 	static const char *const searches[] = {
 		" UNSEEN NOT DELETED SINCE 1-Nov-2026",
 		" OR (FROM \"hanako\" SUBJECT \"shop\") "
-			  "(LARGER 100000 UID 1:500,700,900:*)",
+		"(LARGER 100000 UID 1:500,700,900:*)",
 	};
 	CLEANUP(arena_fini) struct arena a;
 	struct span in = SPAN("1:500,600,700:710,4294967295,9:3,1000:*");
@@ -212,8 +213,8 @@ mime_message(void)
 	must(mime_structure_parse(octets, &s, NULL), "structure");
 	must(envelope_write(mime_part_fields(&s.parts[0], octets), &out, NULL),
 	    "ENVELOPE");
-	must(bodystructure_write(&s, octets, true, &out, NULL),
-	    "BODYSTRUCTURE");
+	must(
+	    bodystructure_write(&s, octets, true, &out, NULL), "BODYSTRUCTURE");
 	if (s.count != 31 || buf_check(&out, NULL) == -1)
 		must(-1, "parts");
 }
@@ -239,8 +240,8 @@ uidlist_make(void)
 		    "17000%05u.M%06uP12345.mail.example,S=4096,W=4200", uid,
 		    uid * 7 % 1000000);
 
-		uidlist_line_format(uid, SPAN("W4200"),
-		    span_of(base, (size_t)len), &uidlist);
+		uidlist_line_format(
+		    uid, SPAN("W4200"), span_of(base, (size_t)len), &uidlist);
 	}
 }
 
@@ -256,8 +257,8 @@ uidlist_read(void)
 	size_t count = 0;
 
 	must(uidlist_header_parse(&in, &h, NULL), "uidlist header");
-	while (count < MESSAGES && uidlist_line_take(&in, 3, line.uid, &line) ==
-				       UIDLIST_LINE) {
+	while (count < MESSAGES &&
+	       uidlist_line_take(&in, 3, line.uid, &line) == UIDLIST_LINE) {
 		if (!uidlist_field(line.fields, 'W', &value))
 			must(-1, "uidlist field");
 		adds[count++] = (struct view_add){ .uid = line.uid,

@@ -164,8 +164,7 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 			load->users = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'f':
-			load->user_first =
-			    (unsigned)strtoul(optarg, NULL, 10);
+			load->user_first = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'S':
 			setting_add(o, optarg);
@@ -190,8 +189,8 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 	if (o->script == NULL || o->connect == NULL || o->clients == 0 ||
 	    load->users == 0)
 		usage("--script, --connect, --clients and --users are needed");
-	if (script_load(o->script, o->settings, o->settings_len,
-		&load->script, err) == -1 ||
+	if (script_load(o->script, o->settings, o->settings_len, &load->script,
+		err) == -1 ||
 	    address_parse(o->connect, load, err) == -1)
 		usage(err->text);
 }

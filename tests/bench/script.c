@@ -38,8 +38,7 @@ step_add(struct script *s, enum step_kind kind, unsigned line)
 	if (steps == NULL)
 		return NULL;
 	s->steps = steps;
-	steps[s->steps_len] =
-	    (struct step){ .kind = kind,
+	steps[s->steps_len] = (struct step){ .kind = kind,
 		.lines = -1,
 		.words = -1,
 		.literals = -1,

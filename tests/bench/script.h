@@ -61,7 +61,7 @@ enum step_kind {
 struct step {
 	enum step_kind kind;
 	char *text;
-	unsigned code; /* SMTP: 0 is any 2xx */
+	unsigned code;                  /* SMTP: 0 is any 2xx */
 	int64_t lines, words, literals; /* -1: any number */
 	unsigned think_ms;
 	unsigned line; /* of the script, for messages */
