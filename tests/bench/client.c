@@ -198,7 +198,9 @@ send_command(struct client *c, const char *text, bool tagged)
 		buf_append_octet(&c->out, ' ');
 	}
 	expand(c, text);
-	buf_append(&c->out, SPAN("\r\n"));
+	buf_append(&c->out, c->load->script.protocol == PROTOCOL_USERDB
+				? SPAN("\n")
+				: SPAN("\r\n"));
 	c->waiting = true;
 	c->lines = c->words = c->literals = 0;
 	c->replies_due = 1;
@@ -369,6 +371,20 @@ imap_line(struct client *c)
 	}
 }
 
+/* VERSION and SPID greet; USER answers with the number asked by. */
+static void
+userdb_line(struct client *c)
+{
+	const struct step *step = &c->load->script.steps[c->step];
+
+	if (step->kind == STEP_GREETING) {
+		if (strncmp(c->line, "SPID\t", 5) == 0)
+			reply_done(c, true);
+	} else {
+		reply_done(c, strncmp(c->line, "USER\t", 5) == 0);
+	}
+}
+
 static void
 line_done(struct client *c)
 {
@@ -380,6 +396,8 @@ line_done(struct client *c)
 		imap_line(c);
 	} else if (c->load->script.protocol == PROTOCOL_POP3) {
 		pop3_line(c);
+	} else if (c->load->script.protocol == PROTOCOL_USERDB) {
+		userdb_line(c);
 	} else {
 		smtp_line(c);
 	}
@@ -515,6 +533,11 @@ step_run(struct client *c, const struct step *step)
 		break;
 	case STEP_RAW:
 		send_command(c, step->text, false);
+		if (load->script.protocol == PROTOCOL_USERDB) {
+			/* Nobody answers it. */
+			c->waiting = false;
+			c->step++;
+		}
 		break;
 	case STEP_SEND:
 	case STEP_SEND_MULTI:

@@ -24,7 +24,7 @@ struct load {
 	SSL_CTX *tls;      /* NULL: clear only */
 	bool implicit_tls; /* handshake before the greeting */
 	bool resume;       /* offer the session of the connection before */
-	const char *user_format; /* "user%06u@bench.example" */
+	const char *user_format; /* "user%u@bench.example" */
 	unsigned users;          /* so many of them, */
 	unsigned user_first;     /* from this number on */
 	const char *password;

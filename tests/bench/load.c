@@ -324,7 +324,7 @@ int
 main(int argc, char **argv)
 {
 	static struct load load = {
-		.user_format = "user%06u@bench.example",
+		.user_format = "user%u@bench.example",
 		.users = 1,
 		.password = "hikyaku-demo",
 		.think_scale = 100,

@@ -27,7 +27,8 @@ static const struct {
 	{ "repeat", STEP_REPEAT, false },
 };
 
-static const char *const protocols[] = { "smtp", "lmtp", "pop3", "imap" };
+static const char *const protocols[] = { "smtp", "lmtp", "pop3", "imap",
+	"userdb" };
 
 static struct step *
 step_add(struct script *s, enum step_kind kind, unsigned line)
@@ -56,7 +57,7 @@ protocol_parse(struct script *s, const char *name, struct err *err)
 		}
 	}
 	return err_set(err, ERR_SYNTAX,
-	    "protocol \"%s\": expected smtp, lmtp, pop3 or imap", name);
+	    "protocol \"%s\": expected smtp, lmtp, pop3, imap or userdb", name);
 }
 
 static bool

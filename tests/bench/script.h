@@ -3,7 +3,7 @@
  * What one client of the load generator does, as a text of one step a line:
  *
  *	# comment
- *	protocol smtp|lmtp|pop3|imap
+ *	protocol smtp|lmtp|pop3|imap|userdb
  *	> TEXT        send a command, wait for its success
  *	>> TEXT       POP3: the reply has many lines, ended by "."
  *	+> TEXT       IMAP: wait for a continuation ("+ ...")
@@ -20,6 +20,10 @@
  *	              as the first step, begin includes the connecting
  *	think MS      wait; input is read and ignored meanwhile
  *	loop, repeat  go back to loop until the connection's operations are done
+ *
+ * userdb is what Dovecot's own services ask its auth process: a line ended by
+ * LF, its fields separated by TAB (written as the character), answered by a
+ * line that begins with USER.
  *
  * In TEXT, {user} {local} {password} {message} stand for this client's user,
  * its local part, the password and a number that rises with each operation,
@@ -39,7 +43,8 @@ enum protocol {
 	PROTOCOL_SMTP,
 	PROTOCOL_LMTP,
 	PROTOCOL_POP3,
-	PROTOCOL_IMAP
+	PROTOCOL_IMAP,
+	PROTOCOL_USERDB, /* Dovecot's auth-userdb socket */
 };
 
 enum step_kind {

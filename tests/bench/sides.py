@@ -24,6 +24,7 @@ from peers.dovecot import Dovecot
 from peers.postfix import Postfix
 from support.platform import Platform
 
+HERE = pathlib.Path(__file__).resolve().parent
 PASSWORD = "hikyaku-demo"
 DOMAIN = "bench.example"
 HOST = "mail.bench.example"
@@ -38,7 +39,7 @@ ACTIVE = 100
 
 
 def user(number):
-    return "user%06u@%s" % (number, DOMAIN)
+    return "user%u@%s" % (number, DOMAIN)
 
 
 def ssha(password, salt=b"benchsalt"):
@@ -87,6 +88,7 @@ class Side:
         self.filled = None    # (users, messages) of the last fill_all()
         self.touched = set()  # accounts that may hold mail
         self.fresh = 0        # accounts that rows of cold logins have used
+        self.asked = 0        # accounts that lookups have asked for
 
     def hashed(self, number):
         return self.cheap if number < ACCOUNTS else self.dear
@@ -147,8 +149,9 @@ class Side:
         imap.login(user(0), PASSWORD)
         imap.logout()
 
-    def directory_socket(self):
-        """What directory_load connects to."""
+    def lookups(self, tools, clients, users, seconds):
+        """The argv of a load of lookups in the directory; seconds 0: each
+        account's once."""
         raise NotImplementedError
 
     def maildir(self, number):
@@ -397,7 +400,7 @@ class BenchDovecot(Dovecot):
         conf.write_text(conf.read_text().replace("ssl = no\n", "").replace(
             "scheme=PLAIN ", ""))
         self.root.write("/etc/dovecot/users", "".join(
-            "user%06u:%s\n" % (n, self.side.hashed(n))
+            "user%u:%s\n" % (n, self.side.hashed(n))
             for n in range(ACCOUNTS + CRYPT_ACCOUNTS)))
         self.root.write("/etc/dovecot/bench.pem",
                         self.side.certificate.read_text(), 0o600)
@@ -453,11 +456,16 @@ class PeerSide(Side):
              "sender@outside.example", "-t", recipient, target], check=True)
         return messages / (time.monotonic() - begun)
 
-    def directory_socket(self):
+    def lookups(self, tools, clients, users, seconds):
         first = subprocess.run(
             ["pgrep", "-P", str(self.dovecot.root.process.pid)],
             capture_output=True, text=True, check=True).stdout.split()[0]
-        return "dovecot:/proc/%s/root/run/dovecot/auth-userdb" % first
+        return [tools / "load", "--script", HERE / "scripts/userdb.load",
+                "--connect",
+                "/proc/%s/root/run/dovecot/auth-userdb" % first, "--clients",
+                clients, "--users", users, "--per-connection", 0,
+                *(("--seconds", seconds, "--warmup", 1) if seconds
+                  else ("--operations", users))]
 
     def stop(self):
         self.postfix.stop()
@@ -474,7 +482,7 @@ class PeerSide(Side):
 
     def maildir(self, number):
         return self.dovecot.root.path(
-            "/srv/mail/user%06u/Maildir" % number)
+            "/srv/mail/user%u/Maildir" % number)
 
     def _make(self, maildir):
         super()._make(maildir)
@@ -532,8 +540,13 @@ class HikyakuSide(Side):
     def boot(self):
         self.platform.start()
 
-    def directory_socket(self):
-        return "tenantd:%s/run/tenantd.sock" % self.platform.root
+    def lookups(self, tools, clients, users, seconds):
+        return [tools / "directory_load", "--connect",
+                self.platform.root / "run/internal/tenantd", "--ask",
+                "resolve", "--clients", clients, "--names", users, "--name",
+                "user{n}@%s" % DOMAIN, "--tenant", "bench", "--tenants", 1,
+                *(("--seconds", seconds, "--warmup", 1) if seconds
+                  else ("--walk",))]
 
     def connect(self, service):
         return "127.0.0.1:%d" % self.platform.ports[service]
