@@ -192,13 +192,33 @@ receive(LDAP *ld, LDAPMessage *message, struct received *r, struct berval *dn,
 	return 0;
 }
 
+void
+entry_clean(enum entry_attr attr, char *value, size_t len)
+{
+	/* Passwords are octets. */
+	if (attr == ATTR_PASSWORD || attr == ATTR_SECRET)
+		return;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)value[i];
+		bool line = c == '\t' || c == '\r' || c == '\n';
+
+		if ((c < ' ' || c == 0x7f) &&
+		    (attr != ATTR_AUTO_REPLY_TEXT || !line))
+			value[i] = '?';
+	}
+}
+
 static void
 put_values(BerVarray values, enum entry_attr attr, struct buf *fields)
 {
-	for (size_t i = 0; values != NULL && values[i].bv_val != NULL; i++)
-		packet_put(fields, (uint8_t)attr,
+	for (size_t i = 0; values != NULL && values[i].bv_val != NULL; i++) {
+		struct span value =
 		    span_first(span_of(values[i].bv_val, values[i].bv_len),
-			ENTRY_VALUE_MAX));
+			ENTRY_VALUE_MAX);
+
+		entry_clean(attr, values[i].bv_val, value.len);
+		packet_put(fields, (uint8_t)attr, value);
+	}
 }
 
 int

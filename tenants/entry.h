@@ -59,6 +59,13 @@ int entry_from_ldap(LDAP *ld, LDAPMessage *message, const char *base,
 /* From octets, which are checked. */
 int entry_from_fields(struct span fields, const char *base,
     struct entry **entry_out, struct err *err);
+/*
+ * Puts "?" for each control character of a value, but for line ends in the
+ * text of the auto-reply.  slapd's patterns end at a NUL, so what follows one
+ * can be anything: it shall not end a line of a protocol, and "active\0" is
+ * no word that anybody knows.
+ */
+void entry_clean(enum entry_attr attr, char *value, size_t len);
 struct entry *entry_ref(struct entry *e);
 void entry_unref(struct entry *e);
 CLEANUP_DEFINE_PTR(struct entry, entry_unref)

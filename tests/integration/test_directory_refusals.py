@@ -133,7 +133,7 @@ REFUSED = {
         '1: from="%s" -> forward to="a@x.example"' % ("x" * 8200)]),
     "hkQuarantineRule": (HANAKO, [*RULES, FORWARD % 1]),
     "hkAutoReplySubject": (HANAKO, ["a\r\nBcc: x@x.example", "x" * 1025]),
-    "hkAutoReplyText": (HANAKO, ["x" * 8193]),
+    "hkAutoReplyText": (HANAKO, ["x" * 32769]),
 }
 
 
@@ -222,7 +222,15 @@ def test_count_of_one_class(slapd, operator):
     assert taro.replace(TARO, "hkForwardRule", rules[:2]) == (0, "")
     assert taro.add_value(TARO, "hkForwardRule", rules[2]) == (
         CONSTRAINT, "modify breaks constraint on hkForwardRule")
-    for who in (HANAKO, TARO):
+    # And for a whole tenant that has such a class.
+    owner = slapd.who(account("admin@midori.example"))
+    assert operator.add_value(
+        overlay, "olcConstraintAttribute", 'hkForwardRule count 1 restrict='
+        '"ldap:///ou=accounts,%s??sub"' % MIDORI) == (0, "")
+    assert owner.replace(YUKI, "hkForwardRule", rules[:1]) == (0, "")
+    assert owner.replace(YUKI, "hkForwardRule", rules[:2]) == (
+        CONSTRAINT, "modify breaks constraint on hkForwardRule")
+    for who in (HANAKO, TARO, YUKI):
         assert operator.delete_value(who, "hkForwardRule", None) == (0, "")
     assert operator.delete_value(TARO, "hkClass", None) == (0, "")
 

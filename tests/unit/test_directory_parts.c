@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +77,38 @@ test_entry_kinds(void **state)
 	}
 	assert_null(make("uid=a,o=hikyaku", "hkAccount", "short", "a@a"));
 	assert_null(make("", "hkAccount", UUID_A, "a@a"));
+}
+
+static void
+test_entry_clean(void **state)
+{
+	static const struct {
+		enum entry_attr attr;
+		struct span value, cleaned;
+	} rows[] = {
+		{ ATTR_STATUS, SPAN("active"), SPAN("active") },
+		{ ATTR_STATUS, SPAN("active\0x"), SPAN("active?x") },
+		{ ATTR_ADDRESS, SPAN("a@b.example\0\r\nBcc: x\x7f"),
+		    SPAN("a@b.example???Bcc: x?") },
+		{ ATTR_DISPLAY_NAME, SPAN("\xe3\x81\x8b"),
+		    SPAN("\xe3\x81\x8b") },
+		{ ATTR_AUTO_REPLY_TEXT, SPAN("a\r\n\tb\0\x1b"),
+		    SPAN("a\r\n\tb??") },
+		{ ATTR_PASSWORD, SPAN("{CLEARTEXT}\0\n"),
+		    SPAN("{CLEARTEXT}\0\n") },
+		{ ATTR_SECRET, SPAN("\x01"), SPAN("\x01") },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		char value[64];
+
+		memcpy(value, rows[i].value.p, rows[i].value.len);
+		entry_clean(rows[i].attr, value, rows[i].value.len);
+		assert_int_equal(rows[i].value.len, rows[i].cleaned.len);
+		assert_memory_equal(
+		    value, rows[i].cleaned.p, rows[i].cleaned.len);
+	}
 }
 
 static void
@@ -304,6 +337,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entry_kinds),
+		cmocka_unit_test(test_entry_clean),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_cache_is_bounded),
 		cmocka_unit_test(test_filter_escape),
