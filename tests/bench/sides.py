@@ -388,13 +388,14 @@ class BenchDovecot(Dovecot):
 
     port_names = ("imap", "pop3", "lmtp", "imaps", "pop3s")
     password = PASSWORD
+    more = ""  # further lines of its configuration
 
     def __init__(self, side, **kwargs):
         self.side = side
         super().__init__(**kwargs)
 
     def configure(self):
-        self.extra = _DOVECOT.format(**self.ports)
+        self.extra = _DOVECOT.format(**self.ports) + self.more + "\n"
         super().configure()
         conf = self.root.path("/etc/dovecot/dovecot.conf")
         conf.write_text(conf.read_text().replace("ssl = no\n", "").replace(
