@@ -137,7 +137,8 @@ BORDERS = {
     "oneself as the other tenant's owner": (
         OWNER, "cn=owners,ou=admins," + MIDORI, "member", OWNER, DENIED),
     "oneself as operator": (
-        OWNER, "cn=operators," + PLATFORM, "member", OWNER, DENIED),
+        OWNER, "cn=operators," + PLATFORM, "member", OWNER,
+        CONSTRAINT),
     "the help desk as owner": (
         HELPDESK, "cn=owners,ou=admins," + AOZORA, "member", HELPDESK,
         DENIED),
@@ -356,3 +357,31 @@ def test_help_desk_resets(slapd):
     assert desk.replace(USER, "userPassword", PASSWORD) == OK
     assert desk.replace(FOREIGNER, "userPassword", "x")[0] in (
         DENIED, NO_SUCH)
+
+
+def test_help_desk_cannot_become_more(slapd, operator):
+    """By the password of an owner, or of one who may log in as others."""
+    desk = slapd.who(HELPDESK)
+    for attr, value in (("userPassword", "reset-1"),
+                        ("hkSecret", "for:0123456789abcdef {SCRAM-SHA-256}x")):
+        assert desk.replace(OWNER, attr, value)[0] == DENIED
+    assert operator.add_value(USER, "objectClass", "hkActor") == OK
+    for wrong in (MIDORI, TENANTS, [AOZORA, MIDORI]):
+        assert operator.replace(USER, "hkActAs", wrong) == (
+            CONSTRAINT, "modify breaks constraint on hkActAs")
+    assert operator.replace(USER, "hkActAs", AOZORA) == OK
+    assert desk.replace(USER, "userPassword", "reset-1")[0] == DENIED
+    assert slapd.who(OWNER).replace(USER, "userPassword", PASSWORD) == OK
+    assert operator.replace(USER, "hkActAs", None) == OK
+    assert operator.delete_value(USER, "objectClass", "hkActor") == OK
+    assert desk.replace(HELPDESK, "userPassword", PASSWORD) == OK
+
+
+def test_operators_are_of_the_platform(operator):
+    """Else a tenant's owner could reset the password of one."""
+    group = "cn=operators," + PLATFORM
+    for dn in (USER, FOREIGN_OWNER, "o=hikyaku"):
+        assert operator.add_value(group, "member", dn) == (
+            CONSTRAINT, "modify breaks constraint on member")
+    assert operator.add_value(group, "member", REPLICATOR) == OK
+    assert operator.delete_value(group, "member", REPLICATOR) == OK
