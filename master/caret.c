@@ -64,7 +64,8 @@ caret_format(struct span text, size_t column, unsigned indent, struct buf *out)
 {
 	const size_t room = LINE_WIDTH - indent;
 	size_t left = width_of(text, SIZE_MAX);
-	size_t before = width_of(text, column - 1), used = 0, end = room;
+	size_t before = column == 0 ? 0 : width_of(text, column - 1), used = 0,
+	       end = room;
 
 	/* What goes off the front until the column is in sight. */
 	if (left > room && before + BEHIND > room)
@@ -91,6 +92,8 @@ caret_format(struct span text, size_t column, unsigned indent, struct buf *out)
 		used += g.width;
 	}
 	buf_append_octet(out, '\n');
+	if (column == 0)
+		return;
 	append_blanks(indent + before, out);
 	buf_append_str(out, "^\n");
 }

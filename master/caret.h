@@ -14,7 +14,7 @@
  * Characters of East Asian width take two places, combining ones none; what
  * is no text is shown as "?".  Of a text too long for a line of a terminal
  * the part around the column is shown, with "..." where something is left
- * out.
+ * out.  Column 0: the text alone, from its beginning.
  */
 void caret_format(
     struct span text, size_t column, unsigned indent, struct buf *out);

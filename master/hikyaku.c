@@ -24,6 +24,8 @@ static const struct subcommand subcommands[] = {
 	    hikyaku_reload },
 	{ "status", "", "say what runs", hikyaku_status },
 	{ "check", "", "check the configuration", hikyaku_check },
+	{ "account", " settings address",
+	    "show the settings that hold for an account", hikyaku_account },
 	{ "rule", " check [-k forward|quarantine] [-f file | text]",
 	    "check a rule for mail", hikyaku_rule },
 	{ "help", "", "this list", hikyaku_help },

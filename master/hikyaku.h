@@ -28,6 +28,7 @@ int hikyaku_stop(struct command_context *ctx, int argc, char **argv);
 int hikyaku_reload(struct command_context *ctx, int argc, char **argv);
 int hikyaku_status(struct command_context *ctx, int argc, char **argv);
 int hikyaku_check(struct command_context *ctx, int argc, char **argv);
+int hikyaku_account(struct command_context *ctx, int argc, char **argv);
 int hikyaku_rule(struct command_context *ctx, int argc, char **argv);
 
 /* Reads the top level of the configuration; complains and answers -1. */

@@ -31,7 +31,8 @@ master_metricsd_LDADD = master/libmaster.a common/libcommon.a \
 
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
-	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c
+	master/hikyaku_account.c master/hikyaku_rule.c \
+	master/hikyaku_run.c master/hikyaku_status.c
 master_hikyaku_LDADD = master/libmaster.a tenants/libtenants.a \
 	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(OPENSSL_LIBS) \
 	$(CONFUSE_LIBS) $(SECCOMP_LIBS)

@@ -2,7 +2,9 @@
 #include "tenants/answer.h"
 
 #include "common/log.h"
+#include "tenants/effective.h"
 #include "tenants/protocol.h"
+#include "tenants/told.h"
 
 /* What stays free in a packet for an answer's head and small fields. */
 #define PAGE_OCTETS (PACKET_MAX - 8192)
@@ -134,6 +136,76 @@ do_lookup(struct directory *d, const struct tenants_request *r, struct buf *b,
 	return 0;
 }
 
+/* The fields from number start on that fit into the packet. */
+static void
+put_page(struct buf *b, struct span items, uint64_t start)
+{
+	struct span at = items, value;
+	uint8_t tag;
+
+	while (packet_next(&items, &tag, &value) == PACKET_FIELD) {
+		struct span whole = span_first(at, at.len - items.len);
+
+		at = items;
+		if (start > 0) {
+			start--;
+			continue;
+		}
+		if (b->len + whole.len > PACKET_MAX)
+			return;
+		buf_append(b, whole);
+	}
+}
+
+static uint64_t
+count_fields(struct span items)
+{
+	struct span value;
+	uint64_t count = 0;
+	uint8_t tag;
+
+	while (packet_next(&items, &tag, &value) == PACKET_FIELD)
+		count++;
+	return count;
+}
+
+static int
+do_settings(struct directory *d, const struct tenants_request *r, struct buf *b,
+    struct err *err)
+{
+	CLEANUP(buf_fini) struct buf items;
+	char name[TENANT_DOMAIN_MAX + 1] = "";
+	char id[TENANT_ID_MAX + 1] = "";
+	struct account_info account;
+	struct tenant_info tenant;
+	enum lookup outcome = LOOKUP_NONE;
+
+	buf_init(&items, EFFECTIVE_OCTETS_MAX);
+	if (!packet_text(r->name, name, sizeof(name)) ||
+	    !packet_text(r->id, id, sizeof(id)))
+		outcome = LOOKUP_NONE;
+	else if (r->type == TENANTS_DEFAULTS)
+		outcome = directory_defaults(d, name, &tenant, &items, err);
+	else if (r->id.p != NULL)
+		outcome = directory_settings(d, id, &account, &items, err);
+	else
+		outcome =
+		    directory_settings_of(d, r->login, &account, &items, err);
+	if (outcome == LOOKUP_FAILED)
+		return -1;
+	packet_put_u64(b, TAG_OUTCOME, outcome);
+	if (outcome == LOOKUP_NONE)
+		return 0;
+	if (r->type == TENANTS_DEFAULTS)
+		tenants_put_tenant(b, &tenant);
+	else
+		tenants_put_account(b, &account);
+	packet_put_u64(b, TAG_COUNT, count_fields(buf_span(&items)));
+	packet_put_u64(b, TAG_MARK, told_digest(TOLD_DIGEST, buf_span(&items)));
+	put_page(b, buf_span(&items), r->start);
+	return 0;
+}
+
 static int
 do_list(struct directory *d, const struct tenants_request *r, struct buf *b,
     struct err *err)
@@ -192,6 +264,9 @@ request_work(const struct answers *s, const struct tenants_request *r,
 	case TENANTS_HOST:
 	case TENANTS_DOMAIN:
 		return do_lookup(d, r, b, err);
+	case TENANTS_SETTINGS:
+	case TENANTS_DEFAULTS:
+		return do_settings(d, r, b, err);
 	case TENANTS_LIST:
 		return do_list(d, r, b, err);
 	case TENANTS_DOMAINS:

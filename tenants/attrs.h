@@ -91,6 +91,13 @@ enum entry_attr {
 	ATTR_FORMAT = 255,
 };
 
+/*
+ * Octets of a value; a longer one is cut, so that nobody can make their entry,
+ * or the packet it is asked for with, unreadable.  This is beyond every limit
+ * that a value can have: 8,192 characters of four octets.
+ */
+#define ATTR_VALUE_MAX (32768 + 1)
+
 /* The names to ask LDAP for, NULL at the end. */
 extern const char *const entry_attrs[];
 /* LDAP's name of one. */

@@ -6,12 +6,10 @@
 #include <time.h>
 
 #include "common/reactor.h"
-#include "tenants/protocol.h"
+#include "tenants/client_private.h"
 
 #define DEADLINE_MS 5000
 #define SOCKETS_MAX 16
-/* A list that changes between its pages is read anew so often. */
-#define RESOLVE_TRIES 3
 
 struct tenants {
 	struct tenants_options options;
@@ -139,15 +137,7 @@ sockets_drop(struct tenants *t)
  * ---------------------------------------------------------------------------
  */
 
-struct call {
-	struct buf request;
-	struct buf answer;
-	struct span fields; /* of the answer, borrowed from it */
-	uint32_t serial;
-	bool once; /* not to be repeated on another socket */
-};
-
-static void
+void
 call_init(struct tenants *t, struct call *c, enum tenants_type type)
 {
 	*c = (struct call){ .serial = atomic_fetch_add(&t->serial, 1) };
@@ -159,7 +149,7 @@ call_init(struct tenants *t, struct call *c, enum tenants_type type)
 		.serial = c->serial });
 }
 
-static void
+void
 call_fini(struct call *c)
 {
 	/* It may have held a password. */
@@ -168,8 +158,6 @@ call_fini(struct call *c)
 	buf_fini(&c->request);
 	buf_fini(&c->answer);
 }
-CLEANUP_DEFINE_VALUE(struct call, call_fini)
-
 static int
 wait_left(uint64_t deadline_ms)
 {
@@ -242,7 +230,7 @@ call_attempt(struct tenants *t, struct call *c, uint64_t deadline_ms,
  * The whole call.  A socket that had been idle may belong to a tenantd that
  * is gone: then once more, on a new one.
  */
-static int
+int
 call_run(struct tenants *t, struct call *c, struct err *err)
 {
 	uint64_t deadline_ms = clock_ms() + t->options.deadline_ms;
@@ -270,8 +258,7 @@ call_run(struct tenants *t, struct call *c, struct err *err)
 	return call_refused(c, err);
 }
 
-/* The answer lacks what it must have: another version's, or damaged. */
-static int
+int
 answer_broken(struct err *err)
 {
 	return err_set(err, ERR_TEMP, "tenantd: an answer that makes no sense");
@@ -552,7 +539,7 @@ tenants_resolve(struct tenants *t, struct span address,
 	if (address.len > TENANT_ADDRESS_MAX)
 		return err_set(err, ERR_SYNTAX, "address over %d octets",
 		    TENANT_ADDRESS_MAX);
-	for (int tries = 0; changed && tries < RESOLVE_TRIES; tries++) {
+	for (int tries = 0; changed && tries < LIST_TRIES; tries++) {
 		resolution_fini(&r);
 		if (resolve_pages(t, address, &r, &changed, err) == -1) {
 			resolution_fini(&r);

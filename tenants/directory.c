@@ -12,7 +12,9 @@
 #include "tenants/conf.h"
 #include "tenants/directory_private.h"
 #include "tenants/follow.h"
+#include "tenants/effective.h"
 #include "tenants/info.h"
+#include "tenants/told.h"
 
 enum {
 	CREDENTIALS_MAX = 16384,
@@ -91,7 +93,8 @@ directory_new(const struct tenantd_conf *conf, const char *state_directory,
 	d->live = &d->live_here;
 	if (open_pool(d, conf, err) == -1 ||
 	    cache_new(conf->cache_keys, conf->cache_keys * KEY_OCTETS,
-		&d->cache, err) == -1)
+		&d->cache, err) == -1 ||
+	    told_new(&d->told, err) == -1)
 		return -1;
 	open_db(d, conf, state_directory);
 	*d_out = STEAL(d);
@@ -115,6 +118,7 @@ directory_free(struct directory *d)
 	follower_free(d->follower);
 	db_close(d->db);
 	cache_free(d->cache);
+	told_free(d->told);
 	ldap_pool_free(d->pool);
 	free(d->memory);
 	free(d->base);
@@ -259,14 +263,10 @@ find_login_behind(struct directory *d, struct span login, struct entry **e_out,
 	return found;
 }
 
-/*
- * The account of a login name: its uid, any address of it, or its address in
- * an alias domain; *e_out is the caller's.  In an outage one step may not know
- * and the next may.
- */
-static enum lookup
-find_login(struct directory *d, struct span login, struct entry **e_out,
-    struct err *err)
+/* In an outage one step may not know and the next may. */
+enum lookup
+directory_find_login(struct directory *d, struct span login,
+    struct entry **e_out, struct err *err)
 {
 	enum lookup by_uid, by_address, behind;
 
@@ -301,7 +301,7 @@ directory_credentials(struct directory *d, struct span login,
 	memset(out, 0, sizeof(*out));
 	buf_init(&out->passwords, CREDENTIALS_MAX);
 	buf_init(&out->secrets, CREDENTIALS_MAX);
-	found = find_login(d, login, &e, err);
+	found = directory_find_login(d, login, &e, err);
 	if (found == LOOKUP_FOUND)
 		found = info_account(d, e, &out->account, err);
 	if (found != LOOKUP_FOUND)
@@ -312,6 +312,60 @@ directory_credentials(struct directory *d, struct span login,
 	    buf_check(&out->secrets, err) == -1)
 		return LOOKUP_FAILED;
 	return found;
+}
+
+/* ---- settings ---------------------------------------------------------------
+ */
+
+static enum lookup
+account_settings(struct directory *d, struct entry *e,
+    struct account_info *account_out, struct buf *items, struct err *err)
+{
+	enum lookup found = info_account(d, e, account_out, err);
+
+	return found == LOOKUP_FOUND ? effective_settings(d, e, items, err)
+				     : found;
+}
+
+enum lookup
+directory_settings(struct directory *d, const char *id,
+    struct account_info *account_out, struct buf *items, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found = directory_find(d, KEY_ID, span_str(id), &e, err);
+
+	if (found == LOOKUP_FOUND)
+		found = account_settings(d, e, account_out, items, err);
+	/* As directory_account. */
+	if (found == LOOKUP_FOUND && strcmp(account_out->id, id) != 0)
+		found = LOOKUP_NONE;
+	return found;
+}
+
+enum lookup
+directory_settings_of(struct directory *d, struct span login,
+    struct account_info *account_out, struct buf *items, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found = directory_find_login(d, login, &e, err);
+
+	return found == LOOKUP_FOUND
+		   ? account_settings(d, e, account_out, items, err)
+		   : found;
+}
+
+enum lookup
+directory_defaults(struct directory *d, const char *name,
+    struct tenant_info *tenant_out, struct buf *items, struct err *err)
+{
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	enum lookup found =
+	    directory_find(d, KEY_TENANT, span_str(name), &e, err);
+
+	if (found == LOOKUP_FOUND)
+		found = info_tenant(d, e, tenant_out, err);
+	return found == LOOKUP_FOUND ? effective_settings(d, e, items, err)
+				     : found;
 }
 
 /* ---- lists ------------------------------------------------------------------

@@ -75,6 +75,13 @@ enum lookup directory_host(struct directory *d, struct span host,
     struct tenant_info *tenant_out, struct err *err);
 enum lookup directory_domain(struct directory *d, struct span domain,
     struct domain_info *domain_out, struct err *err);
+/* Settings as fields TAG_SETTING (protocol.h), appended to *items. */
+enum lookup directory_settings(struct directory *d, const char *id,
+    struct account_info *account_out, struct buf *items, struct err *err);
+enum lookup directory_settings_of(struct directory *d, struct span login,
+    struct account_info *account_out, struct buf *items, struct err *err);
+enum lookup directory_defaults(struct directory *d, const char *name,
+    struct tenant_info *tenant_out, struct buf *items, struct err *err);
 int directory_list(struct directory *d, struct tenant_info **list_out,
     size_t *count_out, struct err *err);
 int directory_domains(struct directory *d, const char *tenant,

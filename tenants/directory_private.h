@@ -27,6 +27,7 @@
 #include "tenants/ldap_pool.h"
 
 struct follower;
+struct told;
 
 struct directory {
 	bool memory_only;         /* never waits: directory_memory */
@@ -36,6 +37,7 @@ struct directory {
 	struct ldap_pool *pool;
 	struct cache *cache;
 	struct db *db; /* NULL: nothing is kept */
+	struct told *told;
 	struct counters *counters;
 	/* Set by the follower: what is in memory is what LDAP has. */
 	atomic_bool *live, live_here;
@@ -55,6 +57,13 @@ enum directory_key {
 /* LOOKUP_FOUND: *entry_out is a reference of the caller's, else NULL. */
 enum lookup directory_find(struct directory *d, enum directory_key key,
     struct span value, struct entry **entry_out, struct err *err);
+
+/*
+ * The account of a login name: its uid, any address of it, or its address in
+ * an alias domain; *entry_out is the caller's.
+ */
+enum lookup directory_find_login(struct directory *d, struct span login,
+    struct entry **entry_out, struct err *err);
 
 /*
  * All tenants, or all domains (tenant "": of all tenants).  Not from memory.

@@ -6,6 +6,7 @@
 
 #include "common/ascii.h"
 #include "common/packet.h"
+#include "tenants/settings_spec.h"
 
 struct span
 entry_fields(const struct entry *e)
@@ -195,17 +196,15 @@ receive(LDAP *ld, LDAPMessage *message, struct received *r, struct berval *dn,
 void
 entry_clean(enum entry_attr attr, char *value, size_t len)
 {
-	/* Passwords are octets. */
-	if (attr == ATTR_PASSWORD || attr == ATTR_SECRET)
-		return;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)value[i];
-		bool line = c == '\t' || c == '\r' || c == '\n';
+	const struct setting_spec *spec = setting_spec_find(attr);
 
-		if ((c < ' ' || c == 0x7f) &&
-		    (attr != ATTR_AUTO_REPLY_TEXT || !line))
+	/* Passwords are octets; settings are judged as they stand. */
+	if (attr == ATTR_PASSWORD || attr == ATTR_SECRET ||
+	    (spec != NULL && spec->type != SETTING_TERMS))
+		return;
+	for (size_t i = 0; i < len; i++)
+		if (ascii_is(value[i], ASCII_CTL))
 			value[i] = '?';
-	}
 }
 
 static void
@@ -214,7 +213,7 @@ put_values(BerVarray values, enum entry_attr attr, struct buf *fields)
 	for (size_t i = 0; values != NULL && values[i].bv_val != NULL; i++) {
 		struct span value =
 		    span_first(span_of(values[i].bv_val, values[i].bv_len),
-			ENTRY_VALUE_MAX);
+			ATTR_VALUE_MAX);
 
 		entry_clean(attr, values[i].bv_val, value.len);
 		packet_put(fields, (uint8_t)attr, value);

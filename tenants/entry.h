@@ -26,12 +26,6 @@
 
 enum {
 	ENTRY_OCTETS_MAX = 4 * 1024 * 1024,
-	/*
-	 * A longer value is cut, so that nobody can make their entry, or the
-	 * packet it is asked for with, unreadable.  This is beyond every limit
-	 * that a value can have: 8,192 characters of four octets.
-	 */
-	ENTRY_VALUE_MAX = 32768 + 1,
 	ENTRY_UUID_SIZE = 36
 };
 
@@ -60,10 +54,11 @@ int entry_from_ldap(LDAP *ld, LDAPMessage *message, const char *base,
 int entry_from_fields(struct span fields, const char *base,
     struct entry **entry_out, struct err *err);
 /*
- * Puts "?" for each control character of a value, but for line ends in the
- * text of the auto-reply.  slapd's patterns end at a NUL, so what follows one
- * can be anything: it shall not end a line of a protocol, and "active\0" is
- * no word that anybody knows.
+ * Puts "?" for each control character of a value.  slapd's patterns end at a
+ * NUL, so what follows one can be anything: it shall not end a line of a
+ * protocol, and "active\0" is no word that anybody knows.  Settings
+ * (settings_spec.h) stay as they are, as a "?" has a meaning in a rule; a
+ * control character in one makes it a bad one (effective.h).
  */
 void entry_clean(enum entry_attr attr, char *value, size_t len);
 struct entry *entry_ref(struct entry *e);

@@ -134,7 +134,10 @@ request_complete(const struct tenants_request *r, bool has_token)
 	case TENANTS_TENANT:
 	case TENANTS_HOST:
 	case TENANTS_DOMAIN:
+	case TENANTS_DEFAULTS:
 		return r->name.p != NULL;
+	case TENANTS_SETTINGS:
+		return r->id.p != NULL || r->login.p != NULL;
 	case TENANTS_LIST:
 	case TENANTS_DOMAINS:
 		return true;

@@ -6,8 +6,9 @@
  * the type ANSWER with fields, or FAILED with the kind and text of an error.
  * Lists that do not fit one packet are asked for page by page: START is the
  * number of elements that came before, COUNT in the answer is the length of
- * the whole list.  Recipients come with a MARK over the whole list: when it
- * differs between two pages the list has changed, and is read anew.
+ * the whole list.  Recipients and settings come with a MARK over the whole
+ * list: when it differs between two pages the list has changed, and is read
+ * anew.
  */
 #ifndef HK_TENANTS_PROTOCOL_H
 #define HK_TENANTS_PROTOCOL_H
@@ -36,6 +37,8 @@ enum tenants_type {
 	TENANTS_DOMAIN,      /* NAME */
 	TENANTS_LIST,        /* START */
 	TENANTS_DOMAINS,     /* [NAME] START */
+	TENANTS_SETTINGS,    /* ID or LOGIN, START */
+	TENANTS_DEFAULTS,    /* NAME START: a tenant's settings */
 
 	TENANTS_ANSWER = 128,
 	TENANTS_FAILED, /* KIND TEXT */
@@ -69,6 +72,7 @@ enum tenants_tag {
 	TAG_DOMAIN_INFO,
 	TAG_RECIPIENT,
 	TAG_MARK,
+	TAG_SETTING, /* fields of enum setting_tag, settings_spec.h */
 };
 
 /* A request as tenantd sees it.  Spans are borrowed from the packet; absent

@@ -2,14 +2,20 @@
 noinst_LIBRARIES += tenants/libtenants.a
 tenants_libtenants_a_SOURCES = \
 	tenants/attrs.c tenants/attrs.h \
-	tenants/client.c tenants/client.h \
+	tenants/client.c tenants/client.h tenants/client_private.h \
+	tenants/client_settings.c \
 	tenants/gate.c tenants/gate.h \
+	tenants/generalized_time.c tenants/generalized_time.h \
+	tenants/judge.c tenants/judge.h \
 	tenants/login.c tenants/login.h \
 	tenants/login_gate.c tenants/login_gate.h \
 	tenants/login_link.c tenants/login_link.h \
+	tenants/plain_text.c tenants/plain_text.h \
 	tenants/protocol.c tenants/protocol.h \
 	tenants/rule.c tenants/rule.h \
-	tenants/rule_format.c tenants/rule_match.c tenants/rule_private.h
+	tenants/rule_format.c tenants/rule_match.c tenants/rule_private.h \
+	tenants/settings.c tenants/settings.h \
+	tenants/settings_spec.c tenants/settings_spec.h
 
 # tenantd's inside, apart from its main(), so that tests link it.
 noinst_LIBRARIES += tenants/libdirectory.a
@@ -20,6 +26,7 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/conf.c tenants/conf.h \
 	tenants/directory.c tenants/directory.h \
 	tenants/directory_private.h \
+	tenants/effective.c tenants/effective.h \
 	tenants/entry.c tenants/entry.h \
 	tenants/exchange.c tenants/exchange.h \
 	tenants/find.c \
@@ -34,12 +41,13 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/remember.c tenants/remember.h \
 	tenants/resolve.c \
 	tenants/server.c tenants/server.h \
+	tenants/told.c tenants/told.h \
 	tenants/verify.c tenants/verify.h
 
 daemon_PROGRAMS += tenants/tenantd
 tenants_tenantd_SOURCES = tenants/tenantd.c
 tenants_tenantd_LDADD = tenants/libdirectory.a tenants/libtenants.a \
-	common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
+	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
 	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 daemon_PROGRAMS += tenants/hash-password
@@ -79,7 +87,7 @@ tests_unit_test_hashing_LDADD = tenants/libdirectory.a common/libcommon.a \
 fuzz_targets += tests/fuzz/fuzz_tenants
 tests_fuzz_fuzz_tenants_SOURCES = tests/fuzz/fuzz_tenants.c
 tests_fuzz_fuzz_tenants_LDADD = tenants/libdirectory.a tenants/libtenants.a \
-	common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
+	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
 	$(OPENSSL_LIBS)
 tests_fuzz_fuzz_tenants_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
@@ -89,12 +97,17 @@ tests_unit_test_directory_parts_LDADD = tenants/libdirectory.a \
 	tenants/libtenants.a common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) \
 	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
 
+unit_tests += tests/unit/test_settings
+tests_unit_test_settings_SOURCES = tests/unit/test_settings.c
+tests_unit_test_settings_LDADD = tenants/libdirectory.a tenants/libtenants.a \
+	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(unit_ldadd)
+
 unit_tests += tests/unit/test_rule
 tests_unit_test_rule_SOURCES = tests/unit/test_rule.c tests/unit/rule_rig.h
 tests_unit_test_rule_LDADD = tenants/libtenants.a mime/libmime.a \
 	common/libcommon.a $(ICU_LIBS) $(unit_ldadd)
 
-EXTRA_DIST += tests/fuzz/corpus/fuzz_rule
+EXTRA_DIST += tests/fuzz/corpus/fuzz_rule tests/fuzz/corpus/fuzz_tenants
 fuzz_targets += tests/fuzz/fuzz_rule
 tests_fuzz_fuzz_rule_SOURCES = tests/fuzz/fuzz_rule.c tests/unit/rule_rig.h
 tests_fuzz_fuzz_rule_LDADD = tenants/libtenants.a mime/libmime.a \

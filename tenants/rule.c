@@ -3,6 +3,7 @@
 
 #include "common/ascii.h"
 #include "mime/address.h"
+#include "tenants/plain_text.h"
 #include "tenants/rule_private.h"
 
 /* The reference service's, 255 characters and 1 KB to 10 MB, and room. */
@@ -24,48 +25,15 @@ struct parser {
 	struct err *err;
 };
 
+/* Behind "\" in a pattern. */
+#define ESCAPES "\"\\*?"
+#define BAD_ESCAPE "\\ may stand before \" \\ * and ? only; for a \\ type \\\\"
+
 #define FAULT(p, at, error_kind, ...)                                          \
 	((p)->fault = (at), err_set((p)->err, (error_kind), __VA_ARGS__))
 
 /* ---- characters -----------------------------------------------------------
  */
-
-/* Of a well-formed character. */
-static uint32_t
-code_point(struct span s)
-{
-	static const unsigned char masks[] = { 0x7f, 0x7f, 0x1f, 0x0f, 0x07 };
-	size_t len = utf8_sequence(s);
-	uint32_t code = (unsigned char)s.p[0] & masks[len];
-
-	for (size_t i = 1; i < len; i++)
-		code = code << 6 | ((unsigned char)s.p[i] & 0x3f);
-	return code;
-}
-
-static size_t
-characters(struct span s)
-{
-	size_t count = 0;
-
-	while (s.len > 0) {
-		size_t len = utf8_sequence(s);
-
-		s = span_from(s, len == 0 ? 1 : len);
-		count++;
-	}
-	return count;
-}
-
-/* What shows nothing, or makes a line look like another one. */
-static bool
-is_deceptive(uint32_t code)
-{
-	return code < 0x20 || (code >= 0x7f && code <= 0x9f) ||
-	       code == 0x2028 || code == 0x2029 ||
-	       (code >= 0x202a && code <= 0x202e) ||
-	       (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
-}
 
 static int
 check_characters(struct parser *p)
@@ -80,19 +48,7 @@ check_characters(struct parser *p)
 		return FAULT(p, s.p + max, ERR_LIMIT,
 		    "the rule has %zu octets; %zu are allowed", s.len, max);
 	}
-	while (s.len > 0) {
-		size_t len = utf8_sequence(s);
-
-		if (len == 0)
-			return FAULT(p, s.p, ERR_SYNTAX,
-			    "this is not a character of UTF-8");
-		if (is_deceptive(code_point(s)))
-			return FAULT(p, s.p, ERR_SYNTAX,
-			    "a control character (U+%04X) is not allowed",
-			    code_point(s));
-		s = span_from(s, len);
-	}
-	return 0;
+	return text_check(s, false, &p->fault, p->err);
 }
 
 /* What somebody meant who typed this with an input method; NULL: unknown. */
@@ -140,7 +96,7 @@ expected(struct parser *p, const char *what)
 	if (p->rest.len == 0)
 		return FAULT(p, p->rest.p, ERR_SYNTAX,
 		    "the rule ends here; expected %s", what);
-	meant = half_width(code_point(p->rest), room);
+	meant = half_width(text_code_point(p->rest), room);
 	if (meant != NULL)
 		return FAULT(p, p->rest.p, ERR_SYNTAX,
 		    "this is a full-width character; type %s in half width",
@@ -216,8 +172,7 @@ take_quoted(struct parser *p, const char *escapes, struct span *inside_out,
 			return FAULT(p, s.p, ERR_SYNTAX,
 			    escapes[2] == '\0'
 				? "\\ may stand before \" and \\ only"
-				: "\\ may stand before \" \\ * and ? only; "
-				  "for a \\ type \\\\");
+				: BAD_ESCAPE);
 		s = span_from(s, s.p[0] == '\\' ? 2 : utf8_sequence(s));
 		++*len_out;
 	}
@@ -304,7 +259,7 @@ parse_pattern(struct parser *p, struct rule_condition *c)
 		return expected(p, "= (a text is compared with = only)");
 	skip_blanks(p);
 	at = p->rest.p;
-	if (take_quoted(p, "\"\\*?", &inside, &len) == -1)
+	if (take_quoted(p, ESCAPES, &inside, &len) == -1)
 		return -1;
 	if (len > p->limits->pattern_max)
 		return FAULT(p, at, ERR_LIMIT,
@@ -405,21 +360,31 @@ target_copy(struct parser *p, struct span inside, struct span *target_out)
 	return 0;
 }
 
-/* Checks it, and gives its domain its one spelling. */
-static int
-target_check(struct parser *p, const char *at, struct span target)
+int
+rule_address_check(struct span text, struct err *err)
 {
 	struct err why = ERR_INIT;
 	struct mailaddr address;
 
-	if (mailaddr_parse(target, 0, &address, &why) == -1)
-		return FAULT(p, at, ERR_SYNTAX,
+	if (mailaddr_parse(text, 0, &address, &why) == -1)
+		return err_set(err, ERR_SYNTAX,
 		    "this is no mail address (such as taro@mail.example): %s",
 		    why.text);
 	if (mailaddr_is_literal(address) ||
 	    span_index(address.domain, '.') == -1)
-		return FAULT(p, at, ERR_SYNTAX,
+		return err_set(err, ERR_SYNTAX,
 		    "the address needs a whole domain, such as mail.example");
+	return 0;
+}
+
+/* Checks it, and gives its domain its one spelling. */
+static int
+target_check(struct parser *p, const char *at, struct span target)
+{
+	if (rule_address_check(target, p->err) == -1) {
+		p->fault = at;
+		return -1;
+	}
 	for (char *c = strrchr(target.p, '@'); *c != '\0'; c++)
 		*c = ascii_lower(*c);
 	return 0;
@@ -542,6 +507,13 @@ parse_rule(struct parser *p, struct rule *r)
 	return 0;
 }
 
+/* Counted in characters from 1. */
+static size_t
+column_of(struct span text, const char *at)
+{
+	return 1 + text_characters(span_first(text, (size_t)(at - text.p)));
+}
+
 int
 rule_parse(struct span text, enum rule_kind kind,
     const struct rule_limits *limits, struct arena *arena,
@@ -558,10 +530,35 @@ rule_parse(struct span text, enum rule_kind kind,
 		return -1;
 	if (parse_rule(&p, r) == -1) {
 		if (p.fault != NULL)
-			*column_out = 1 + characters(span_first(text,
-					      (size_t)(p.fault - text.p)));
+			*column_out = column_of(text, p.fault);
 		return -1;
 	}
 	*rule_out = r;
 	return 0;
+}
+
+int
+rule_sender_parse(struct span text, struct arena *arena,
+    struct span *compiled_out, size_t *column_out, struct err *err)
+{
+	struct parser p = { .rest = text, .err = err };
+	struct span s = text;
+
+	*column_out = 0;
+	if (text_check(text, false, &p.fault, err) == -1) {
+		*column_out = column_of(text, p.fault);
+		return -1;
+	}
+	if (text_characters(text) > RULE_SENDER_MAX)
+		return err_set(err, ERR_LIMIT,
+		    "the sender has over %d characters", RULE_SENDER_MAX);
+	while (s.len > 0) {
+		if (s.p[0] == '\\' &&
+		    (s.len == 1 || strchr(ESCAPES, s.p[1]) == NULL)) {
+			*column_out = column_of(text, s.p);
+			return err_set(err, ERR_SYNTAX, BAD_ESCAPE);
+		}
+		s = span_from(s, s.p[0] == '\\' ? 2 : 1);
+	}
+	return rule_compile(text, arena, compiled_out, err);
 }

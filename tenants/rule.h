@@ -45,7 +45,7 @@ enum {
 	RULE_OCTETS_MAX = 8192,
 	RULE_CONDITIONS_MAX = 100,
 	RULE_TARGETS_MAX = 100,
-	RULE_REASON_MAX = 256, /* with NUL, as in struct err */
+	RULE_SENDER_MAX = 320, /* characters of an entry in a list */
 };
 
 /* What a class of service allows.  All of them hold inclusively. */
@@ -113,6 +113,16 @@ void rule_format(const struct rule *r, struct buf *out);
 /* The order in which rules are tried, for qsort's kind of answer. */
 int rule_order(const struct rule *a, const struct rule *b);
 
+/*
+ * An entry of a list of senders: a pattern without quotes around it.
+ * *column_out as above.  Errors: ERR_SYNTAX, ERR_LIMIT; ERR_TEMP.
+ */
+int rule_sender_parse(struct span text, struct arena *arena,
+    struct span *compiled_out, size_t *column_out, struct err *err);
+
+/* What mail can be forwarded to.  Errors: ERR_SYNTAX. */
+int rule_address_check(struct span text, struct err *err);
+
 /* ---- matching ------------------------------------------------------------ */
 
 /* What is known of a message, ready to be compared with any rule. */
@@ -143,5 +153,8 @@ int rule_facts_add(struct rule_facts *f, enum rule_field field,
  * times the length of the pattern at worst.
  */
 bool rule_match(const struct rule *r, const struct rule_facts *f);
+
+/* One of the senders is what rule_sender_parse has compiled. */
+bool rule_sender_match(struct span compiled, const struct rule_facts *f);
 
 #endif

@@ -157,16 +157,23 @@ rule_facts_add(struct rule_facts *f, enum rule_field field, struct span text,
  */
 
 static bool
-text_holds(const struct rule_condition *c, const struct rule_facts *f)
+text_holds(
+    struct span compiled, enum rule_field field, const struct rule_facts *f)
 {
-	const struct rule_text *t = f->texts[c->field];
+	const struct rule_text *t = f->texts[field];
 
 	if (t == NULL)
-		return pattern_match(c->compiled, SPAN(""));
+		return pattern_match(compiled, SPAN(""));
 	for (; t != NULL; t = t->next)
-		if (pattern_match(c->compiled, t->folded))
+		if (pattern_match(compiled, t->folded))
 			return true;
 	return false;
+}
+
+bool
+rule_sender_match(struct span compiled, const struct rule_facts *f)
+{
+	return text_holds(compiled, RULE_FROM, f);
 }
 
 static bool
@@ -194,7 +201,7 @@ condition_holds(const struct rule_condition *c, const struct rule_facts *f)
 		return number_holds(f->size_octets, c->compare, c->number);
 	if (c->field == RULE_ATTACHMENTS)
 		return number_holds(f->attachments, c->compare, c->number);
-	return text_holds(c, f);
+	return text_holds(c->compiled, c->field, f);
 }
 
 bool

@@ -5,17 +5,36 @@
  * A request that is accepted has spans inside the packet and within their
  * limits.  A value that is a tenant, a domain, an account or a recipient is
  * the same after it was written again.  An entry that is accepted has a kind
- * only in a tenant's branch, and a tenant's name fit for a directory.
+ * only in a tenant's branch, and a tenant's name fit for a directory.  Its
+ * settings, whatever stands in it, come to a client as tenantd judged them:
+ * the client finds no fault that tenantd has not found.
  */
 #include <assert.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/packet.h"
+#include "tenants/effective.h"
 #include "tenants/entry.h"
 #include "tenants/protocol.h"
+#include "tenants/settings.h"
+#include "tenants/settings_spec.h"
+#include "tenants/told.h"
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Bad values are told to the log, each time. */
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	return log_open("fuzz", LOG_TO_FILE,
+	    open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_LEVEL_ERROR, NULL);
+}
 
 static void
 check_inside(struct span whole, struct span part, size_t max)
@@ -83,6 +102,86 @@ fuzz_entry(struct span fields)
 	(void)entry_number(e, ATTR_QUOTA);
 }
 
+/* Items that say that a value is bad. */
+static size_t
+count_bad(struct span items)
+{
+	struct span fields, value;
+	size_t count = 0;
+	uint8_t tag;
+
+	while (packet_next(&items, &tag, &fields) == PACKET_FIELD) {
+		assert(tag == TAG_SETTING);
+		while (packet_next(&fields, &tag, &value) == PACKET_FIELD)
+			count += tag == ITEM_REASON;
+	}
+	return count;
+}
+
+static void
+check_settings(struct span items)
+{
+	CLEANUP(settings_fini) struct settings s = { .junk_days = 0 };
+
+	assert(settings_decode(items, &s, NULL) == 0);
+	assert(s.faults_len == count_bad(items));
+	assert(s.spam_action >= MAIL_TAG && s.spam_action <= MAIL_DISCARD);
+	assert(s.deny_action >= MAIL_JUNK && s.deny_action <= MAIL_DISCARD);
+	assert(s.forward_to.len <= s.limits.forwards);
+	assert(s.quarantine_rules.len <= s.limits.quarantine_rules);
+	for (size_t i = 1; i < s.quarantine_rules.len; i++)
+		assert(rule_order(s.quarantine_rules.items[i - 1].rule,
+			   s.quarantine_rules.items[i].rule) <= 0);
+}
+
+/* The fields of an entry, which has a good beginning. */
+static void
+fuzz_settings(struct span input)
+{
+	struct directory d = { .base = NULL };
+	CLEANUP(told_free) struct told *told = NULL;
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	CLEANUP(buf_fini) struct buf fields, items;
+	struct span rest = input;
+
+	buf_init(&fields, ENTRY_OCTETS_MAX);
+	buf_init(&items, EFFECTIVE_OCTETS_MAX);
+	packet_put_str(&fields, ATTR_DN, "ou=a,ou=tenants,o=hikyaku");
+	packet_put_str(
+	    &fields, ATTR_UUID, "3fcd2f70-36db-4a29-a761-eeee268f9ab0");
+	packet_put_str(&fields, ATTR_OBJECT_CLASS, "hkTenant");
+	packet_put_str(&fields, ATTR_FORMAT, "1");
+	/* Tag, length of one octet, value: shorter to find than fields. */
+	while (rest.len > 2) {
+		size_t len = (unsigned char)rest.p[1];
+
+		packet_put(&fields, (uint8_t)rest.p[0],
+		    span_first(span_from(rest, 2), len));
+		rest = span_from(rest, 2 + len);
+	}
+	if (told_new(&told, NULL) == -1 ||
+	    entry_from_fields(buf_span(&fields), "o=hikyaku", &e, NULL) == -1)
+		return;
+	assert(e->kind == ENTRY_TENANT || e->kind == ENTRY_ACCOUNT ||
+	       e->kind == ENTRY_GROUP || e->kind == ENTRY_DOMAIN);
+	/* Nobody is asked here. */
+	if (e->kind != ENTRY_TENANT || entry_get(e, ATTR_CLASS).len > 0)
+		return;
+	d.told = told;
+	assert(effective_settings(&d, e, &items, NULL) == LOOKUP_FOUND);
+	check_settings(buf_span(&items));
+}
+
+static void
+fuzz_decode(struct span items)
+{
+	CLEANUP(settings_fini) struct settings s = { .junk_days = 0 };
+	struct err err = ERR_INIT;
+
+	if (settings_decode(items, &s, &err) == -1)
+		assert(err.kind != ERR_NONE);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -90,12 +189,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	switch (data[0] % 3) {
+	switch (data[0] % 5) {
 	case 0:
 		fuzz_request(span_from(input, 1));
 		break;
 	case 1:
 		fuzz_recipient(span_from(input, 1));
+		break;
+	case 2:
+		fuzz_settings(span_from(input, 1));
+		break;
+	case 3:
+		fuzz_decode(span_from(input, 1));
 		break;
 	default:
 		fuzz_entry(span_from(input, 1));

@@ -22,6 +22,7 @@ test_caret(void **state)
 		size_t column;
 		const char *shown;
 	} rows[] = {
+		{ "abc", 0, "  abc\n" },
 		{ "abc", 1, "  abc\n  ^\n" },
 		{ "abc", 3, "  abc\n    ^\n" },
 		{ "abc", 4, "  abc\n     ^\n" },

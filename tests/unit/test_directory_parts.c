@@ -92,8 +92,12 @@ test_entry_clean(void **state)
 		    SPAN("a@b.example???Bcc: x?") },
 		{ ATTR_DISPLAY_NAME, SPAN("\xe3\x81\x8b"),
 		    SPAN("\xe3\x81\x8b") },
+		{ ATTR_TERMS, SPAN("all 1 \r\n"), SPAN("all 1 ??") },
+		/* Judged as they stand. */
 		{ ATTR_AUTO_REPLY_TEXT, SPAN("a\r\n\tb\0\x1b"),
-		    SPAN("a\r\n\tb??") },
+		    SPAN("a\r\n\tb\0\x1b") },
+		{ ATTR_QUARANTINE_RULE, SPAN("1: to=\"\0\""),
+		    SPAN("1: to=\"\0\"") },
 		{ ATTR_PASSWORD, SPAN("{CLEARTEXT}\0\n"),
 		    SPAN("{CLEARTEXT}\0\n") },
 		{ ATTR_SECRET, SPAN("\x01"), SPAN("\x01") },
