@@ -34,6 +34,7 @@ common_libcommon_a_SOURCES = \
 	common/journal_private.h common/journal_recover.c \
 	common/log.c common/log.h \
 	common/maildata.c common/maildata.h \
+	common/network.c common/network.h \
 	common/packet.c common/packet.h \
 	common/reactor.c common/reactor.h \
 	common/reactor_private.h \
@@ -60,6 +61,10 @@ tests_unit_test_conf_LDADD = common/libcommon.a $(CONFUSE_LIBS) $(unit_ldadd)
 unit_tests += tests/unit/test_log
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_LDADD = common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_network
+tests_unit_test_network_SOURCES = tests/unit/test_network.c
+tests_unit_test_network_LDADD = common/libcommon.a $(unit_ldadd)
 
 unit_tests += tests/unit/test_packet
 tests_unit_test_packet_SOURCES = tests/unit/test_packet.c

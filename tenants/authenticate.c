@@ -3,9 +3,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/reactor.h"
 #include "tenants/penalty.h"
+
+enum {
+	REFUSED_DELAY_MS = 500
+};
 
 struct authenticate {
 	struct directory *directory;
@@ -27,11 +32,18 @@ authenticate_new(const struct authenticate_options *options,
 	a->directory = options->directory;
 	a->hostname = options->hostname;
 	if (verify_new(options->state_directory, &a->verify, err) == -1 ||
-	    penalty_new(&a->penalty, err) == -1 ||
+	    penalty_new(options->rules, options->state_directory, &a->penalty,
+		err) == -1 ||
 	    exchanges_new(&a->exchanges, err) == -1)
 		return -1;
 	*a_out = STEAL(a);
 	return 0;
+}
+
+int
+authenticate_start(struct authenticate *a, struct err *err)
+{
+	return penalty_start(a->penalty, err);
 }
 
 void
@@ -49,6 +61,7 @@ static void
 attempt_begin(const struct authenticate *a, struct attempt *attempt)
 {
 	attempt->verify = a->verify;
+	attempt->penalty = a->penalty;
 	attempt->directory = attempt->patience == PATIENCE_NONE
 				 ? directory_memory(a->directory)
 				 : a->directory;
@@ -63,16 +76,19 @@ struct origin {
 };
 
 static int
-fail(struct authenticate *a, const struct attempt *attempt,
-    const struct origin *o, enum login_outcome outcome,
-    struct login_result *result, struct err *err)
+fail(struct authenticate *a, struct attempt *attempt, const struct origin *o,
+    enum login_outcome outcome, struct login_result *result, struct err *err)
 {
+	struct penalty_who who;
+
 	/* Failures are written down: not by who must be quick. */
 	if (attempt->patience == PATIENCE_NONE)
 		return directory_set_would_wait(err);
+	if (verify_who(attempt, o->login, &who, err) == -1)
+		return -1;
 	result->outcome = outcome;
-	result->delay_ms =
-	    penalty_failed(a->penalty, o->login, o->client, clock_ms());
+	result->delay_ms = penalty_failed(
+	    a->penalty, &who, attempt->wrong, (uint64_t)time(NULL));
 	return 0;
 }
 
@@ -107,6 +123,8 @@ static int
 admit(struct authenticate *a, struct attempt *attempt, const struct origin *o,
     struct login_result *result, struct err *err)
 {
+	struct penalty_who who;
+
 	switch (account_of(attempt, o->login, &result->account, err)) {
 	case LOOKUP_FOUND:
 		break;
@@ -115,9 +133,15 @@ admit(struct authenticate *a, struct attempt *attempt, const struct origin *o,
 	case LOOKUP_FAILED:
 		return -1;
 	}
-	if (!admitted(&result->account, o->service))
-		return fail(a, attempt, o, LOGIN_REFUSED, result, err);
-	penalty_succeeded(a->penalty, o->login);
+	if (!admitted(&result->account, o->service)) {
+		/* This is no guess, but it need not be quick either. */
+		result->outcome = LOGIN_REFUSED;
+		result->delay_ms = REFUSED_DELAY_MS;
+		return 0;
+	}
+	if (verify_who(attempt, o->login, &who, err) == -1)
+		return -1;
+	penalty_succeeded(a->penalty, &who, (uint64_t)time(NULL));
 	result->outcome = LOGIN_OK;
 	return 0;
 }
@@ -159,6 +183,7 @@ authenticate_login(struct authenticate *a,
 	enum sasl_verdict verdict;
 
 	attempt_begin(a, attempt);
+	attempt->client = request->client;
 	verdict =
 	    verify_password(attempt, request->login, request->password, err);
 	return conclude(a, attempt, verdict, &o, result, err);
@@ -179,6 +204,7 @@ step(struct authenticate *a, struct attempt *attempt, struct exchange *e,
 	struct span authzid;
 	struct origin o;
 
+	attempt->client = span_str(e->client);
 	sasl_exchange_set_arg(e->sasl, attempt);
 	verdict = sasl_exchange_step(e->sasl, message, challenge, err);
 	o = (struct origin){ e->service, span_str(e->client),

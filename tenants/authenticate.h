@@ -24,10 +24,13 @@ struct authenticate_options {
 	struct directory *directory; /* borrowed */
 	const char *state_directory; /* for what is remembered */
 	const char *hostname;        /* in CRAM-MD5's challenge; borrowed */
+	const struct penalty_rules *rules;
 };
 
 int authenticate_new(const struct authenticate_options *options,
     struct authenticate **a_out, struct err *err);
+/* Starts its thread. */
+int authenticate_start(struct authenticate *a, struct err *err);
 void authenticate_free(struct authenticate *a);
 CLEANUP_DEFINE_PTR(struct authenticate, authenticate_free)
 

@@ -38,6 +38,31 @@ static const struct conf_key keys[] = {
 	 * time; this bounds their memory. */
 	CONF_COUNT(struct tenantd_conf, hash_waiting, "hash-waiting", "1000", 1,
 	    100000, "slow hashes that may wait in one tenant's queue"),
+	CONF_SECONDS(struct tenantd_conf, penalty.half_life,
+	    "penalty-half-life", "15m", 1, 7 * 86400,
+	    "time in which counts of failed logins halve"),
+	CONF_COUNT(struct tenantd_conf, penalty.delay_ms, "penalty-delay",
+	    "500", 0, 60000,
+	    "milliseconds before the first failure is answered"),
+	CONF_SECONDS(struct tenantd_conf, penalty.delay_max,
+	    "penalty-delay-max", "15s", 0, 60, "ceiling of this delay"),
+	CONF_COUNT(struct tenantd_conf, penalty.account_lock,
+	    "penalty-account-lock", "20", 0, 1000000,
+	    "failures that lock an account (0: never)"),
+	CONF_COUNT(struct tenantd_conf, penalty.block_free,
+	    "penalty-block-free", "20", 0, 1000000,
+	    "failures of a block of addresses before it waits longer"),
+	CONF_COUNT(struct tenantd_conf, penalty.block_lock,
+	    "penalty-block-lock", "200", 0, 1000000,
+	    "failures that lock a block of addresses (0: never)"),
+	CONF_COUNT(struct tenantd_conf, penalty.tenant_free,
+	    "penalty-tenant-free", "1000", 0, 100000000,
+	    "failures from strangers before a tenant is under attack"),
+	CONF_COUNT(struct tenantd_conf, penalty.tenant_lock,
+	    "penalty-tenant-lock", "0", 0, 100000000,
+	    "failures that lock a tenant to strangers (0: never)"),
+	CONF_STRINGS(struct tenantd_conf, penalty.exempt, "penalty-exempt",
+	    "networks whose addresses are not counted"),
 };
 
 const struct conf_section tenantd_section = { "tenantd", keys,
@@ -72,9 +97,41 @@ check_uris(const char *uris, struct err *err)
 }
 
 int
+tenantd_conf_penalty(const struct penalty_conf *conf,
+    struct penalty_rules *rules_out, struct network **exempt_out,
+    struct err *err)
+{
+	CLEANUP(mem_free)
+	struct network *exempt = calloc(conf->exempt.len + 1, sizeof(*exempt));
+
+	if (exempt == NULL)
+		return err_sys(err, "penalty-exempt");
+	for (size_t i = 0; i < conf->exempt.len; i++)
+		if (network_parse(
+			span_str(conf->exempt.items[i]), &exempt[i], err) == -1)
+			return err_prefix(err, "tenantd: penalty-exempt");
+	*rules_out = (struct penalty_rules){
+		.half_life_s = (unsigned)conf->half_life,
+		.first_ms = (unsigned)conf->delay_ms,
+		.max_ms = (unsigned)conf->delay_max * 1000,
+		.account_lock = (unsigned)conf->account_lock,
+		.block_free = (unsigned)conf->block_free,
+		.block_lock = (unsigned)conf->block_lock,
+		.tenant_free = (unsigned)conf->tenant_free,
+		.tenant_lock = (unsigned)conf->tenant_lock,
+		.exempt = exempt,
+		.exempt_len = conf->exempt.len,
+	};
+	*exempt_out = STEAL(exempt);
+	return 0;
+}
+
+int
 tenantd_conf_check(const void *section, struct err *err)
 {
 	const struct tenantd_conf *conf = section;
+	CLEANUP(mem_free) struct network *exempt = NULL;
+	struct penalty_rules rules;
 
 	if (span_trim(span_str(conf->uri)).len == 0)
 		return err_set(err, ERR_SYNTAX, "tenantd: uri is empty");
@@ -92,6 +149,8 @@ tenantd_conf_check(const void *section, struct err *err)
 		return err_set(err, ERR_SYNTAX,
 		    "tenantd: ca-file = \"%s\": expected an absolute path",
 		    conf->ca_file);
+	if (tenantd_conf_penalty(&conf->penalty, &rules, &exempt, err) == -1)
+		return -1;
 	if (conf->starttls && strstr(conf->uri, "ldaps://") != NULL)
 		return err_set(err, ERR_SYNTAX,
 		    "tenantd: starttls = yes: not together with ldaps://");

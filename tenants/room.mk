@@ -38,6 +38,7 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/ldap_pool.c tenants/ldap_pool.h \
 	tenants/password.c tenants/password.h \
 	tenants/penalty.c tenants/penalty.h \
+	tenants/penalty_store.c tenants/penalty_store.h \
 	tenants/remember.c tenants/remember.h \
 	tenants/resolve.c \
 	tenants/server.c tenants/server.h \
@@ -83,6 +84,11 @@ unit_tests += tests/unit/test_hashing
 tests_unit_test_hashing_SOURCES = tests/unit/test_hashing.c
 tests_unit_test_hashing_LDADD = tenants/libdirectory.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_penalty
+tests_unit_test_penalty_SOURCES = tests/unit/test_penalty.c
+tests_unit_test_penalty_LDADD = tenants/libdirectory.a common/libcommon.a \
+	$(BDB_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
 
 fuzz_targets += tests/fuzz/fuzz_tenants
 tests_fuzz_fuzz_tenants_SOURCES = tests/fuzz/fuzz_tenants.c

@@ -62,13 +62,17 @@ process_prepare(struct daemon *d, void *state, struct err *err)
 		.hostname = daemon_conf(d)->hostname,
 	};
 	struct answers answers = { .counters = daemon_counters(d) };
+	CLEANUP(mem_free) struct network *exempt = NULL;
+	struct penalty_rules rules;
 
 	(void)snprintf(
 	    path, sizeof(path), "%s/tenantd", daemon_conf(d)->state_directory);
 	if (directory_new(conf, path, &p->directory, err) == -1)
 		return -1;
 	options.directory = p->directory;
-	if (authenticate_new(&options, &p->authenticate, err) == -1 ||
+	options.rules = &rules;
+	if (tenantd_conf_penalty(&conf->penalty, &rules, &exempt, err) == -1 ||
+	    authenticate_new(&options, &p->authenticate, err) == -1 ||
 	    hashing_new((unsigned)conf->hash_threads,
 		(unsigned)conf->hash_waiting, HASH_WAIT_MS, &p->hashing,
 		err) == -1)
@@ -93,7 +97,8 @@ process_start(struct daemon *d, struct reactor *r, void *state, struct err *err)
 	}
 	/* Its threads must already be under the filter. */
 	if (sandbox_seccomp(SANDBOX_NETWORK, err) == -1 ||
-	    hashing_start(p->hashing, err) == -1)
+	    hashing_start(p->hashing, err) == -1 ||
+	    authenticate_start(p->authenticate, err) == -1)
 		return -1;
 	return directory_start(p->directory, daemon_counters(d), err);
 }

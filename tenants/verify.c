@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "tenants/password.h"
@@ -46,9 +47,9 @@ verify_wants_hash(const struct err *err)
 }
 
 static enum sasl_verdict
-want_hash(struct attempt *a, const char *tenant, struct err *err)
+want_hash(struct attempt *a, struct err *err)
 {
-	(void)snprintf(a->turn.tenant, sizeof(a->turn.tenant), "%s", tenant);
+	(void)snprintf(a->turn.tenant, sizeof(a->turn.tenant), "%s", a->tenant);
 	if (err != NULL)
 		*err = (struct err){ .kind = ERR_TEMP, .os = EBUSY };
 	return SASL_FAILED;
@@ -61,24 +62,106 @@ value_next(struct span *rest, struct span *value_out)
 	return span_take_until(rest, '\0', value_out);
 }
 
-/* ---- one password ------------------------------------------------------- */
+/* ---- who it is ----------------------------------------------------------- */
 
-/* The cost of a known user's wrong password, for a name nobody has, at the
- * expense of whose domain it is. */
-static enum sasl_verdict
-password_unknown(struct attempt *a, struct span authcid, struct span password,
-    struct err *err)
+static void
+count_as(struct attempt *a, struct span account, const char *tenant)
 {
-	ptrdiff_t at = span_rindex(authcid, '@');
+	size_t len = account.len < sizeof(a->counted) ? account.len
+						      : sizeof(a->counted) - 1;
+
+	if (len > 0)
+		memcpy(a->counted, account.p, len);
+	a->counted[len] = '\0';
+	(void)snprintf(a->tenant, sizeof(a->tenant), "%s", tenant);
+}
+
+/* A name that nobody has is on the account of whose domain it is in. */
+static int
+count_unknown(struct attempt *a, struct span login, struct err *err)
+{
+	ptrdiff_t at = span_rindex(login, '@');
 	struct domain_info domain = { .name = "" };
 
-	if (a->patience != PATIENCE_HASH) {
-		if (at >= 0 && directory_domain(a->directory,
-				   span_from(authcid, (size_t)at + 1), &domain,
-				   err) == LOOKUP_FAILED)
-			return SASL_FAILED;
-		return want_hash(a, domain.tenant.name, err);
+	if (at >= 0 &&
+	    directory_domain(a->directory, span_from(login, (size_t)at + 1),
+		&domain, err) == LOOKUP_FAILED)
+		return -1;
+	count_as(a, login, domain.tenant.name);
+	return 0;
+}
+
+/* Finds the account, and says on whose account failures go. */
+static enum lookup
+find(struct attempt *a, struct span login, struct credentials *c,
+    struct err *err)
+{
+	enum lookup found = directory_credentials(a->directory, login, c, err);
+
+	if (found == LOOKUP_FOUND)
+		count_as(a, span_str(c->account.id), c->account.tenant.name);
+	else if (found == LOOKUP_NONE && count_unknown(a, login, err) == -1)
+		return LOOKUP_FAILED;
+	return found;
+}
+
+static void
+who_of(const struct attempt *a, struct penalty_who *who)
+{
+	*who = (struct penalty_who){ .account = span_str(a->counted),
+		.tenant = a->tenant,
+		.client = a->client };
+}
+
+int
+verify_who(struct attempt *a, struct span login, struct penalty_who *who_out,
+    struct err *err)
+{
+	CLEANUP(credentials_fini) struct credentials c = { .passwords.max = 0 };
+
+	if (a->counted[0] == '\0' && login.len > 0 &&
+	    find(a, login, &c, err) == LOOKUP_FAILED)
+		return -1;
+	who_of(a, who_out);
+	return 0;
+}
+
+/*
+ * May the secret be looked at?  SASL_OK; SASL_WRONG, it is locked; SASL_FAILED.
+ */
+static enum sasl_verdict
+stand(struct attempt *a, struct err *err)
+{
+	struct penalty_who who;
+	uint64_t now_s = (uint64_t)time(NULL);
+
+	who_of(a, &who);
+	if (a->patience == PATIENCE_NONE) {
+		if (penalty_glance(a->penalty, &who, now_s) == PENALTY_CLEAN)
+			return SASL_OK;
+		(void)directory_set_would_wait(err);
+		return SASL_FAILED;
 	}
+	switch (penalty_stand(a->penalty, &who, now_s)) {
+	case PENALTY_LOCKED:
+		return SASL_WRONG;
+	case PENALTY_MARKED:
+		a->turn.marked = true;
+		break;
+	case PENALTY_CLEAN:
+		break;
+	}
+	return SASL_OK;
+}
+
+/* ---- one password ------------------------------------------------------- */
+
+/* The cost of a known user's wrong password, for a name nobody has. */
+static enum sasl_verdict
+password_unknown(struct attempt *a, struct span password, struct err *err)
+{
+	if (a->patience != PATIENCE_HASH)
+		return want_hash(a, err);
 	(void)password_check(buf_span(&a->verify->decoy), password);
 	return SASL_WRONG;
 }
@@ -96,7 +179,7 @@ password_slow(struct attempt *a, const struct credentials *c,
 	if (remember_has(remember, digest))
 		return SASL_OK;
 	if (a->patience != PATIENCE_HASH)
-		return want_hash(a, c->account.tenant.name, err);
+		return want_hash(a, err);
 	if (password_check(stored, password) != PASSWORD_RIGHT)
 		return SASL_WRONG;
 	remember_add(remember, digest);
@@ -137,28 +220,53 @@ password_known(struct attempt *a, const struct credentials *c,
 	return verdict;
 }
 
+/* A telephone that was not told of the new password costs no hash. */
+static enum sasl_verdict
+password_again(struct attempt *a, const struct credentials *c,
+    struct span password, struct err *err)
+{
+	unsigned char digest[REMEMBER_DIGEST];
+	enum sasl_verdict verdict = SASL_WRONG;
+	struct penalty_who who;
+	uint64_t wrong;
+
+	who_of(a, &who);
+	if (remember_digest(a->verify->remember, span_str(a->counted),
+		buf_span(&c->passwords), password, digest, err) == -1)
+		return SASL_FAILED;
+	memcpy(&wrong, digest, sizeof(wrong));
+	if (!penalty_same_wrong(a->penalty, &who, wrong))
+		verdict = password_known(a, c, password, err);
+	/* Only then: one that is right may be refused for another reason. */
+	if (verdict == SASL_WRONG)
+		a->wrong = wrong;
+	return verdict;
+}
+
 enum sasl_verdict
 verify_password(
     void *arg, struct span authcid, struct span password, struct err *err)
 {
 	struct attempt *a = arg;
 	CLEANUP(credentials_fini) struct credentials c;
+	enum lookup found = find(a, authcid, &c, err);
 	enum sasl_verdict verdict;
 
-	switch (directory_credentials(a->directory, authcid, &c, err)) {
-	case LOOKUP_FOUND:
-		verdict = password_known(a, &c, password, err);
-		if (verdict == SASL_OK) {
-			a->known = true;
-			a->account = c.account;
-		}
+	if (found == LOOKUP_FAILED)
+		return SASL_FAILED;
+	verdict = stand(a, err);
+	if (verdict != SASL_OK)
 		return verdict;
-	case LOOKUP_NONE:
-		return password_unknown(a, authcid, password, err);
-	case LOOKUP_FAILED:
-		break;
+	if (found == LOOKUP_NONE)
+		return password_unknown(a, password, err);
+	verdict = a->patience == PATIENCE_NONE
+		      ? password_known(a, &c, password, err)
+		      : password_again(a, &c, password, err);
+	if (verdict == SASL_OK) {
+		a->known = true;
+		a->account = c.account;
 	}
-	return SASL_FAILED;
+	return verdict;
 }
 
 /* ---- material of other mechanisms ---------------------------------------- */
@@ -218,17 +326,17 @@ verify_secret(
 {
 	struct attempt *a = arg;
 	CLEANUP(credentials_fini) struct credentials c;
+	enum lookup found = find(a, authcid, &c, err);
+	enum sasl_verdict verdict;
 
-	switch (directory_credentials(a->directory, authcid, &c, err)) {
-	case LOOKUP_FOUND:
-		return material_find(&c, take_clear, secret) ? SASL_OK
-							     : SASL_WEAK;
-	case LOOKUP_NONE:
+	if (found == LOOKUP_FAILED)
+		return SASL_FAILED;
+	verdict = stand(a, err);
+	if (verdict != SASL_OK)
+		return verdict;
+	if (found == LOOKUP_NONE)
 		return SASL_WRONG;
-	case LOOKUP_FAILED:
-		break;
-	}
-	return SASL_FAILED;
+	return material_find(&c, take_clear, secret) ? SASL_OK : SASL_WEAK;
 }
 
 /* Material that no password has made, the same each time for a name. */
@@ -259,7 +367,7 @@ scram_known(struct attempt *a, const struct credentials *c,
 	if (!material_find(c, is_clear, NULL))
 		return SASL_WEAK;
 	if (a->patience != PATIENCE_HASH)
-		return want_hash(a, c->account.tenant.name, err);
+		return want_hash(a, err);
 	return material_find(c, take_scram, scram) ? SASL_OK : SASL_WEAK;
 }
 
@@ -269,14 +377,16 @@ verify_scram(
 {
 	struct attempt *a = arg;
 	CLEANUP(credentials_fini) struct credentials c;
+	enum lookup found = find(a, authcid, &c, err);
+	enum sasl_verdict verdict;
 
-	switch (directory_credentials(a->directory, authcid, &c, err)) {
-	case LOOKUP_FOUND:
-		return scram_known(a, &c, scram, err);
-	case LOOKUP_NONE:
+	if (found == LOOKUP_FAILED)
+		return SASL_FAILED;
+	verdict = stand(a, err);
+	if (verdict == SASL_FAILED)
+		return SASL_FAILED;
+	/* Who is locked out fails at the end, as with a wrong password. */
+	if (found == LOOKUP_NONE || verdict == SASL_WRONG)
 		return scram_unknown(a->verify, authcid, scram, err);
-	case LOOKUP_FAILED:
-		break;
-	}
-	return SASL_FAILED;
+	return scram_known(a, &c, scram, err);
 }

@@ -20,6 +20,7 @@
 #include "common/span.h"
 #include "tenants/client.h"
 #include "tenants/directory.h"
+#include "tenants/penalty.h"
 #include "tenants/remember.h"
 
 enum patience {
@@ -45,11 +46,20 @@ CLEANUP_DEFINE_PTR(struct verify, verify_free)
 struct attempt {
 	struct verify *verify;
 	struct directory *directory; /* directory_memory for PATIENCE_NONE */
+	struct penalty *penalty;
 	enum patience patience;
-	struct turn turn; /* set with verify_wants_hash */
-	bool known;       /* a password was right, and this is the account: */
+	struct span client; /* text of its address */
+	struct turn turn;   /* set with verify_wants_hash */
+	bool known;         /* a password was right, and this is the account: */
 	struct account_info account;
+	/* Who is counted, once that is known: */
+	char counted[TENANT_LOGIN_MAX + 1], tenant[TENANT_NAME_MAX + 1];
+	uint64_t wrong; /* some digest of the password, if it was looked at */
 };
+
+/* For penalty.h; borrowed.  -1: nobody knows who that is now. */
+int verify_who(struct attempt *a, struct span login,
+    struct penalty_who *who_out, struct err *err);
 
 bool verify_wants_hash(const struct err *err);
 

@@ -96,6 +96,17 @@ tenant_is(const struct tenant_info *tenant, const struct person *who)
 	return strcmp(tenant->name, name) == 0;
 }
 
+static bool
+address_is(const char *address, const struct person *who, const char *name)
+{
+	char other[NAME_SIZE];
+
+	if (who->answer == NULL)
+		return strcasecmp(address, name) == 0;
+	name_make(who->answer, who, other, sizeof(other));
+	return strcasecmp(address, other) == 0;
+}
+
 static const char *
 resolve_check(struct span fields, const struct person *who, const char *expect,
     const char *name)
@@ -110,7 +121,7 @@ resolve_check(struct span fields, const struct person *who, const char *expect,
 		value_of(fields, TAG_RECIPIENT), &recipient) ||
 	    !recipient.local)
 		return "no local recipient";
-	if (strcasecmp(recipient.address, name) != 0)
+	if (!address_is(recipient.address, who, name))
 		return "another recipient";
 	return tenant_is(&recipient.account.tenant, who) ? NULL
 							 : "another tenant";
@@ -145,7 +156,7 @@ login_check(struct span fields, const struct person *who, const char *expect,
 		return NULL;
 	if (!tenants_get_account(value_of(fields, TAG_ACCOUNT_INFO), &account))
 		return "no account";
-	if (strcasecmp(account.address, name) != 0)
+	if (!address_is(account.address, who, name))
 		return "another account";
 	return tenant_is(&account.tenant, who) ? NULL : "another tenant";
 }

@@ -16,6 +16,7 @@
 
 struct person {
 	const char *name;   /* what is asked for: an address, a login, an id */
+	const char *answer; /* the address of the account; NULL: as name */
 	const char *tenant; /* whose it must be */
 	uint64_t number, client;
 	unsigned tenants;

@@ -6,16 +6,18 @@
  *	directory_load --connect PATH --ask resolve|account|login|plain
  *	    [--clients N] [--threads N] [--seconds S | --operations N]
  *	    [--warmup S] [--names N] [--tenants N] [--first N] [--walk]
- *	    [--name FORMAT] [--tenant FORMAT] [--password FORMAT]
- *	    [--expect OUTCOME] [--addresses N] [--pace PER-SECOND]
+ *	    [--name FORMAT] [--answer FORMAT] [--tenant FORMAT]
+ *	    [--password FORMAT]
+ *	    [--expect OUTCOME] [--addresses N] [--address N] [--step N]
+ *	    [--pace PER-SECOND]
  *
- * Names are numbers below --names behind --first (directory_ask.h), drawn at
- * random, or one after the other with --walk, each once; with --walk or
- * --operations there is no end by time unless --seconds says so.  Clients are
- * spread
- * over the threads, each thread one epoll loop.  --addresses is how many
- * client addresses logins come from, each in a /24 of its own.  --pace limits
- * the questions a second of all clients together.
+ * Names are numbers below --names, times --step, behind --first
+ * (directory_ask.h), drawn at random, or one after the other with --walk, each
+ * once; with --walk or --operations there is no end by time unless --seconds
+ * says so.  Clients are spread over the threads, each thread one epoll loop.
+ * --addresses is how many client addresses logins come from, each in a /24 of
+ * its own, beginning at --address.  --pace limits the questions a second of all
+ * clients together.
  *
  * Every answer is checked.  Exit status: 0, all were right; 1, some was not
  * (the JSON says which first); 2, usage.
@@ -43,7 +45,7 @@ struct options {
 	struct person person; /* the formats */
 	unsigned clients, threads;
 	double seconds, warmup, pace;
-	uint64_t operations, names, first, addresses;
+	uint64_t operations, names, first, step, addresses, address;
 	bool walk;
 };
 
@@ -125,8 +127,9 @@ person_next(struct worker *w, struct asker *a)
 	    (o->walk && turn >= o->names))
 		return false;
 	a->who = o->person;
-	a->who.number = o->first + (o->walk ? turn : draw(w) % o->names);
-	a->who.client = turn % o->addresses;
+	a->who.number =
+	    o->first + o->step * (o->walk ? turn : draw(w) % o->names);
+	a->who.client = o->address + turn % o->addresses;
 	return true;
 }
 
@@ -292,6 +295,9 @@ option_text(struct options *o, int c, const char *text)
 	case 'f':
 		o->person.name = text;
 		return true;
+	case 'r':
+		o->person.answer = text;
+		return true;
 	case 'F':
 		o->person.tenant = text;
 		return true;
@@ -340,6 +346,12 @@ option_number(struct options *o, int c, double number)
 	case 'a':
 		o->addresses = (uint64_t)number;
 		break;
+	case 'A':
+		o->address = (uint64_t)number;
+		break;
+	case 's':
+		o->step = (uint64_t)number;
+		break;
 	default:
 		o->pace = number;
 		break;
@@ -356,9 +368,10 @@ options_parse(int argc, char **argv, struct options *o)
 		{ "names", 1, NULL, 'N' }, { "tenants", 1, NULL, 'T' },
 		{ "first", 1, NULL, '1' }, { "walk", 0, NULL, 'w' },
 		{ "name", 1, NULL, 'f' }, { "tenant", 1, NULL, 'F' },
-		{ "password", 1, NULL, 'P' }, { "expect", 1, NULL, 'e' },
-		{ "addresses", 1, NULL, 'a' }, { "pace", 1, NULL, 'p' },
-		{ NULL, 0, NULL, 0 } };
+		{ "answer", 1, NULL, 'r' }, { "password", 1, NULL, 'P' },
+		{ "expect", 1, NULL, 'e' }, { "addresses", 1, NULL, 'a' },
+		{ "address", 1, NULL, 'A' }, { "step", 1, NULL, 's' },
+		{ "pace", 1, NULL, 'p' }, { NULL, 0, NULL, 0 } };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -453,6 +466,7 @@ main(int argc, char **argv)
 					.clients = 1,
 					.threads = 1,
 					.names = 1,
+					.step = 1,
 					.addresses = 1,
 				    } };
 	static struct worker sum;

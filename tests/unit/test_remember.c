@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tenants/remember and penalty. */
+/* tenants/remember. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tenants/penalty.h"
 #include "tenants/remember.h"
 
 static char directory[64];
@@ -135,62 +134,6 @@ test_oldest_of_a_set_goes(void **state)
 	remember_free(r);
 }
 
-static void
-test_penalty_grows_and_decays(void **state)
-{
-	struct penalty *p = NULL;
-	struct span hanako = SPAN("hanako@aozora.example");
-	unsigned delay_ms = 0;
-
-	(void)state;
-	assert_int_equal(penalty_new(&p, NULL), 0);
-	assert_int_equal(
-	    penalty_failed(p, hanako, SPAN("192.0.2.1"), 1000), 500);
-	assert_int_equal(penalty_failed(p, SPAN("HANAKO@aozora.example"),
-			     SPAN("192.0.2.2"), 1000),
-	    1000);
-	for (int i = 0; i < 20; i++)
-		delay_ms = penalty_failed(p, hanako, SPAN("192.0.2.3"), 1000);
-	assert_int_equal(delay_ms, PENALTY_MAX_MS);
-	/* Another account from elsewhere waits no longer than ever. */
-	assert_int_equal(penalty_failed(p, SPAN("yuki@midori.example"),
-			     SPAN("192.0.2.9"), 1000),
-	    500);
-	/* Ten half-lives later hardly anything is left. */
-	assert_int_equal(
-	    penalty_failed(p, hanako, SPAN("192.0.2.4"), 1000 + 600000), 500);
-	penalty_succeeded(p, hanako);
-	assert_int_equal(
-	    penalty_failed(p, hanako, SPAN("192.0.2.5"), 1000 + 600000), 500);
-	penalty_free(p);
-}
-
-static void
-test_penalty_of_a_block(void **state)
-{
-	struct penalty *p = NULL;
-	char login[32], client[64];
-	unsigned delay_ms = 0;
-
-	(void)state;
-	assert_int_equal(penalty_new(&p, NULL), 0);
-	/* Each guess at another account, from another address of one /64. */
-	for (int i = 0; i < PENALTY_BLOCK_FREE + 10; i++) {
-		(void)snprintf(login, sizeof(login), "user%d@a.example", i);
-		(void)snprintf(
-		    client, sizeof(client), "2001:db8:1:2::%x", i + 1);
-		delay_ms =
-		    penalty_failed(p, span_str(login), span_str(client), 5000);
-		if (i < PENALTY_BLOCK_FREE)
-			assert_int_equal(delay_ms, PENALTY_FIRST_MS);
-	}
-	assert_int_equal(delay_ms, PENALTY_MAX_MS);
-	assert_int_equal(penalty_failed(p, SPAN("z@a.example"),
-			     SPAN("2001:db8:1:3::1"), 5000),
-	    PENALTY_FIRST_MS);
-	penalty_free(p);
-}
-
 int
 main(void)
 {
@@ -201,8 +144,6 @@ main(void)
 		    directory_make, directory_remove),
 		cmocka_unit_test_setup_teardown(test_oldest_of_a_set_goes,
 		    directory_make, directory_remove),
-		cmocka_unit_test(test_penalty_grows_and_decays),
-		cmocka_unit_test(test_penalty_of_a_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,13 +9,9 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import time
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "tests"))
-
-from support.platform import PASSWORD, Platform  # noqa: E402
+from .platform import PASSWORD, TOP, Platform  # noqa: F401
 
 FIRST_UID = 210000
 
@@ -60,15 +56,25 @@ userPassword: {password}
 """
 
 
-def write_ldif(path, accounts, tenants, passwords):
-    """All of it, tenants first; each account has one of the passwords."""
-    with open(path, "w") as f:
-        for number in range(tenants):
-            f.write(_tenant(number))
-        for n in range(accounts):
-            f.write(_ACCOUNT.format(
-                n=n, t=n % tenants,
-                password=passwords[n % len(passwords)]))
+def people(accounts, tenants, passwords):
+    """LDIF of it all, tenants first; each account has one of the passwords."""
+    for number in range(tenants):
+        yield _tenant(number)
+    for n in range(accounts):
+        yield _ACCOUNT.format(n=n, t=n % tenants,
+                              password=passwords[n % len(passwords)])
+
+
+def load_argv(build, socket, ask, **options):
+    """directory_load's command line; walk=True becomes --walk."""
+    argv = [pathlib.Path(build) / "tests/bench/directory_load",
+            "--connect", socket, "--ask", ask]
+    for name, value in options.items():
+        if value is True:
+            argv.append("--" + name)
+        elif value is not None:
+            argv += ["--" + name, value]
+    return [str(a) for a in argv]
 
 
 class Crowd:
@@ -104,7 +110,9 @@ class Crowd:
         self.platform.create()
         root = self.platform.root
         ldif = root / "crowd.ldif"
-        write_ldif(ldif, self.accounts, self.tenants, self._hashes())
+        with open(ldif, "w") as f:
+            f.writelines(people(
+                self.accounts, self.tenants, self._hashes()))
         start = time.monotonic()
         subprocess.run(["slapadd", "-q", "-w", "-n", "1", "-F",
                         root / "ldap" / "slapd.d", "-l", ldif], check=True)
@@ -150,17 +158,9 @@ class Crowd:
     # ---- asking it ----------------------------------------------------------
 
     def argv(self, ask, **options):
-        """directory_load's command line; walk=True becomes --walk."""
-        options = {"tenants": self.tenants, "names": self.accounts,
-                   **options}
-        argv = [self.build / "tests/bench/directory_load", "--connect",
-                self.socket, "--ask", ask]
-        for name, value in options.items():
-            if value is True:
-                argv.append("--" + name)
-            elif value is not None:
-                argv += ["--" + name, value]
-        return [str(a) for a in argv]
+        """directory_load's command line for this crowd."""
+        return load_argv(self.build, self.socket, ask, **{
+            "tenants": self.tenants, "names": self.accounts, **options})
 
     def load(self, ask, **options):
         """Its figures, with the CPU of tenantd and slapd for one answer."""
