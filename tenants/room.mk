@@ -67,8 +67,8 @@ tests_unit_test_password_LDADD = tenants/libdirectory.a common/libcommon.a \
 
 unit_tests += tests/unit/test_tenants_client
 tests_unit_test_tenants_client_SOURCES = tests/unit/test_tenants_client.c
-tests_unit_test_tenants_client_LDADD = tenants/libtenants.a common/libcommon.a \
-	$(OPENSSL_LIBS) $(unit_ldadd)
+tests_unit_test_tenants_client_LDADD = tenants/libtenants.a mime/libmime.a \
+	common/libcommon.a $(ICU_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_login
 tests_unit_test_login_SOURCES = tests/unit/test_login.c

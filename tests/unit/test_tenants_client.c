@@ -12,6 +12,8 @@
 
 #include "tenants/client.h"
 #include "tenants/protocol.h"
+#include "tenants/settings.h"
+#include "tenants/settings_spec.h"
 
 static const struct tenant_info midori = {
 	.name = "midori",
@@ -185,6 +187,31 @@ answer_resolve(struct server *s, struct tenants_request *r, struct buf *b)
 	}
 }
 
+/* The recipients as senders that are allowed; the id says what is missing. */
+static void
+answer_settings(struct server *s, struct tenants_request *r, struct buf *b)
+{
+	struct account_info account = yuki();
+	char text[64];
+
+	packet_put_u64(b, TAG_OUTCOME, LOOKUP_FOUND);
+	if (!span_eq(r->id, SPAN("nobody")))
+		tenants_put_account(b, &account);
+	packet_put_u64(b, TAG_COUNT, s->recipients);
+	packet_put_u64(b, TAG_MARK, s->changes);
+	if (r->start == 0 && s->changes > 0)
+		s->changes--;
+	for (size_t i = r->start;
+	     i < s->recipients && i < r->start + s->page_len; i++) {
+		size_t start = packet_start(b, TAG_SETTING);
+
+		(void)snprintf(text, sizeof(text), "sender%zu@a.example", i);
+		packet_put_u64(b, ITEM_ATTR, ATTR_ALLOW_SENDER);
+		packet_put_str(b, ITEM_TEXT, text);
+		packet_end(b, start);
+	}
+}
+
 static void
 answer(struct server *s, struct span packet, struct buf *b)
 {
@@ -203,6 +230,8 @@ answer(struct server *s, struct span packet, struct buf *b)
 	packet_begin(b, head);
 	if (r.type == TENANTS_RESOLVE) {
 		answer_resolve(s, &r, b);
+	} else if (r.type == TENANTS_SETTINGS) {
+		answer_settings(s, &r, b);
 	} else if (r.type == TENANTS_LOGIN) {
 		packet_put_u64(b, TAG_OUTCOME, LOGIN_OK);
 		if (!span_eq(r.password, SPAN("nobody")))
@@ -346,6 +375,40 @@ test_list_that_changes_is_read_anew(void **state)
 }
 
 static void
+test_settings_come_in_pages(void **state)
+{
+	struct server s = { .recipients = 1000, .page_len = 300, .changes = 2 };
+	struct tenants *t = client_of(&s);
+	CLEANUP(settings_fini) struct settings got;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(tenants_settings(t, "yuki", &got, &err), LOOKUP_FOUND);
+	assert_int_equal(got.allow_senders.len, 1000);
+	assert_true(span_eq(
+	    got.allow_senders.items[999].text, SPAN("sender999@a.example")));
+	assert_string_equal(got.account.address, "yuki@midori.example");
+	settings_fini(&got);
+	/* They never stand still; their end never comes; nobody's. */
+	s.changes = 1000;
+	assert_int_equal(
+	    tenants_settings(t, "yuki", &got, &err), LOOKUP_FAILED);
+	assert_int_equal(err.kind, ERR_TEMP);
+	assert_int_equal(got.allow_senders.len, 0);
+	s.changes = 0;
+	s.page_len = 0;
+	assert_int_equal(
+	    tenants_settings(t, "short", &got, &err), LOOKUP_FAILED);
+	s.page_len = 1000;
+	assert_int_equal(
+	    tenants_settings(t, "nobody", &got, &err), LOOKUP_FAILED);
+	assert_int_equal(err.kind, ERR_TEMP);
+	assert_int_equal(
+	    tenants_tenant_settings(t, "nobody", &got, &err), LOOKUP_NONE);
+	client_end(t, &s);
+}
+
+static void
 test_login_needs_an_account(void **state)
 {
 	struct server s = { .page_len = 1 };
@@ -381,6 +444,7 @@ main(void)
 		cmocka_unit_test(test_socket_is_kept_and_replaced),
 		cmocka_unit_test(test_long_lists_come_in_pages),
 		cmocka_unit_test(test_list_that_changes_is_read_anew),
+		cmocka_unit_test(test_settings_come_in_pages),
 		cmocka_unit_test(test_login_needs_an_account),
 	};
 
