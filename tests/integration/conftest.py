@@ -115,17 +115,29 @@ def make_platform(installed):
 
 
 @pytest.fixture(scope="module")
-def slapd(installed):
+def make_root():
+    """make_root(): a directory that daemons under other users can reach."""
+    made = []
+
+    def make():
+        made.append(pathlib.Path(tempfile.mkdtemp(prefix="hk-slapd-")))
+        made[-1].chmod(0o755)
+        return made[-1]
+
+    yield make
+    for root in made:
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def slapd(installed, make_root):
     """A slapd with the demo's entries, and no daemon of ours."""
     # Here, since only these tests need python3-ldap.
     from support.slapd import Slapd
 
-    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-slapd-"))
-    root.chmod(0o755)
-    made = Slapd(installed, root / "ldap")
+    made = Slapd(installed, make_root() / "ldap")
     yield made
     made.stop()
-    shutil.rmtree(root)
 
 
 @pytest.fixture

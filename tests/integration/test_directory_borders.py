@@ -6,6 +6,7 @@ import hashlib
 
 import ldap
 import pytest
+from ldap.controls import RequestControl, SimplePagedResultsControl
 from ldap.filter import escape_filter_chars
 from support.platform import PASSWORD
 from support.slapd import (
@@ -20,6 +21,7 @@ from support.slapd import (
     TENANTD,
     TENANTS,
     account,
+    octets,
 )
 
 AOZORA = "ou=aozora," + TENANTS
@@ -171,6 +173,7 @@ BORDERS = {
         OWNER, USER, "uid", "t2@midori.example", DENIED),
     "a parent of the other tenant": (
         OWNER, USER, "hkParent", FOREIGNER, CONSTRAINT),
+    "a parent of one's own tenant": (OWNER, USER, "hkParent", PARENT, 0),
     "a child of one's own choice": (USER, PARENT, "hkParent", USER, DENIED),
     "a parent of one's own choice": (USER, USER, "hkParent", PARENT, DENIED),
     "a parent's hand on the child's status": (
@@ -252,6 +255,71 @@ def test_owner_adds_and_removes_but_never_renames(slapd):
                + AOZORA, "associatedDomain=aozora.example,ou=domains,"
                + AOZORA, FOREIGNER, OPERATOR):
         assert owner.delete(dn)[0] in (DENIED, NO_SUCH)
+
+
+RELAX = "1.3.6.1.4.1.4203.666.5.12"
+MANAGE_DSA_IT = "2.16.840.1.113730.3.4.2"
+# What no control may open: who, attribute, value
+SHUT = {
+    "a taken address": (OWNER, "mailLocalAddress", "hanako@aozora.example"),
+    "a taken address, by an operator": (
+        OPERATOR, "mailLocalAddress", "hanako@aozora.example"),
+    "an address of the other tenant": (
+        OWNER, "mailLocalAddress", "x@midori.example"),
+    "an address that breaks the set of the ACL": (
+        OWNER, "mailLocalAddress", "x@z] | user | [q"),
+    "a legacy id that breaks the set of the ACL": (
+        OWNER, "hkLegacyId", "x]|user|[x/t"),
+    "a parent of the other tenant": (OWNER, "hkParent", FOREIGNER),
+    "a limit": (OWNER, "hkMaxQuota", "9"),
+    "a quota": (USER, "hkQuota", "9"),
+    "a class": (OWNER, "objectClass", "hkActor"),
+    "another account's Maildir": (
+        OWNER, "entryUUID", "3fcd2f70-36db-4a29-a761-eeee268f9ab0"),
+}
+
+
+@pytest.mark.parametrize("name", SHUT)
+@pytest.mark.parametrize("oid", (RELAX, MANAGE_DSA_IT))
+def test_controls_open_no_border(slapd, oid, name):
+    who, attr, value = SHUT[name]
+    with pytest.raises(ldap.LDAPError) as error:
+        slapd.who(who).ldap.modify_ext_s(
+            USER, [(ldap.MOD_ADD, attr, [value.encode()])],
+            [RequestControl(oid, True)])
+    assert error.value.args[0]["result"] in (CONSTRAINT, DENIED)
+
+
+def test_no_new_account_with_relax(slapd):
+    """Else its owner could name the entryUUID, which names a Maildir."""
+    dn = account("new@aozora.example")
+    with pytest.raises(ldap.INSUFFICIENT_ACCESS):
+        slapd.who(OWNER).ldap.add_ext_s(
+            dn, [(attr, octets(values)) for attr, values in new_account(
+                "new@aozora.example").items()],
+            [RequestControl(RELAX, True)])
+
+
+def test_owner_lists_more_than_a_page(slapd):
+    """As many pages as there are; without pages 500 entries."""
+    owner = slapd.who(OWNER)
+    base, text = "ou=groups," + AOZORA, "(cn=page-*)"
+    for n in range(510):
+        assert owner.add("cn=page-%d,%s" % (n, base), {
+            "objectClass": "hkGroup", "cn": "page-%d" % n,
+            "mailLocalAddress": "page-%d@aozora.example" % n}) == OK
+    with pytest.raises(ldap.SIZELIMIT_EXCEEDED):
+        owner.ldap.search_s(base, ldap.SCOPE_ONELEVEL, text, ["1.1"])
+    pages, found = SimplePagedResultsControl(True, 200, ""), set()
+    while True:
+        number = owner.ldap.search_ext(base, ldap.SCOPE_ONELEVEL, text,
+                                       ["1.1"], serverctrls=[pages])
+        _, entries, _, controls = owner.ldap.result3(number)
+        found |= {dn for dn, _ in entries}
+        pages.cookie = controls[0].cookie
+        if not pages.cookie:
+            break
+    assert len(found) == 510
 
 
 # ---- logging in -----------------------------------------------------------------

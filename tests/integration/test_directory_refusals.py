@@ -5,10 +5,20 @@ Each attribute of the schema has values here that must not get in; one without
 a line fails.
 """
 
+import subprocess
+
 import ldap
 import pytest
 from support import schema
-from support.slapd import CONSTRAINT, DENIED, OPERATOR, PLATFORM, TENANTS, account
+from support.slapd import (
+    CONSTRAINT,
+    DENIED,
+    OPERATOR,
+    PLATFORM,
+    TENANTS,
+    Slapd,
+    account,
+)
 
 SYNTAX = 21
 HANAKO = account("hanako@aozora.example")
@@ -233,6 +243,22 @@ def test_count_of_one_class(slapd, operator):
     for who in (HANAKO, TARO, YUKI):
         assert operator.delete_value(who, "hkForwardRule", None) == (0, "")
     assert operator.delete_value(TARO, "hkClass", None) == (0, "")
+
+
+def test_another_ceiling_for_rules(installed, make_root):
+    """hikyaku-slapd init -r, and that only a number does."""
+    root = make_root()
+    with pytest.raises(subprocess.CalledProcessError):
+        Slapd(installed, root / "wrong", "-r", "many")
+    own = Slapd(installed, root / "ldap", "-r", "2")
+    try:
+        rules = [FORWARD % n for n in (1, 2, 3)]
+        hanako = own.who(HANAKO)
+        assert hanako.add_value(HANAKO, "hkForwardRule", rules[:2]) == (0, "")
+        assert hanako.add_value(HANAKO, "hkForwardRule", rules[2]) == (
+            CONSTRAINT, "modify breaks constraint on hkForwardRule")
+    finally:
+        own.stop()
 
 
 # ---- how much -------------------------------------------------------------------
