@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/tls.h"
+#include "store/account.h"
 
 /* ---- the log
  * ------------------------------------------------------------------- */
@@ -262,20 +263,12 @@ int
 feed_tenant_directory(
     struct master *m, const char *tenant, uid_t uid, gid_t gid, struct err *err)
 {
-	const char *store = m->conf->top.store_directory;
-	char path[DAEMON_PATH_MAX + 80];
-	struct stat st;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", store, tenant);
 	/*
 	 * Mail that belongs to somebody else stays where it is: an entry with
 	 * a wrong uid must not hand one brand's store to another.
 	 */
-	if (lstat(path, &st) == 0 && geteuid() == 0 && st.st_uid != uid)
-		return err_set(err, ERR_POLICY,
-		    "%s belongs to uid %u, not to %u", path,
-		    (unsigned)st.st_uid, (unsigned)uid);
-	return directory_make(store, tenant, uid, gid, 0700, err);
+	return store_make_tenant(m->conf->top.store_directory, span_str(tenant),
+	    geteuid() == 0 ? uid : (uid_t)-1, gid, err);
 }
 
 int

@@ -22,20 +22,21 @@ master_libmaster_a_SOURCES = \
 daemon_PROGRAMS += master/hikyakud
 master_hikyakud_SOURCES = master/hikyakud.c
 master_hikyakud_LDADD = master/libmaster.a tenants/libtenants.a \
-	common/libcommon.a $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+	store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 daemon_PROGRAMS += master/metricsd
 master_metricsd_SOURCES = master/metricsd.c
-master_metricsd_LDADD = master/libmaster.a common/libcommon.a \
-	$(MICROHTTPD_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+master_metricsd_LDADD = master/libmaster.a store/libstore.a \
+	common/libcommon.a $(MICROHTTPD_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/hikyaku_account.c master/hikyaku_rule.c \
 	master/hikyaku_run.c master/hikyaku_status.c
 master_hikyaku_LDADD = master/libmaster.a tenants/libtenants.a \
-	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(OPENSSL_LIBS) \
-	$(CONFUSE_LIBS) $(SECCOMP_LIBS)
+	store/libstore.a mime/libmime.a common/libcommon.a \
+	$(ICU_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 EXTRA_DIST += master/hikyaku.conf.example master/hikyakud.service.in
 exampledir = $(docdir)

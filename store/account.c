@@ -128,43 +128,6 @@ store_free(struct store *s)
 	free(s);
 }
 
-int
-store_make_tenant(const char *store_path, struct span tenant, uid_t uid,
-    gid_t gid, struct err *err)
-{
-	char name[STORE_TENANT_MAX + 1] = "";
-	CLEANUP(fd_close) int fd = -1;
-	CLEANUP(fd_close)
-	int store_fd = open(store_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-	bool made;
-
-	if (!store_tenant_valid(tenant))
-		return err_set(err, ERR_SYNTAX, "no name of a tenant");
-	memcpy(name, tenant.p, tenant.len);
-	if (store_fd == -1)
-		return err_sys(err, "open the store %s", store_path);
-	if (disk_make_directory(store_fd, name, &made, err) == -1)
-		return -1;
-	fd = disk_open_directory(store_fd, name, err);
-	if (fd == -1)
-		return -1;
-	if (fstat(fd, &st) == -1)
-		return err_sys(err, "stat tenant %s", name);
-	if (uid == (uid_t)-1 || st.st_uid == uid)
-		return 0;
-	/* Ours and empty: just made, by us or by a run that then died. */
-	if (st.st_uid != geteuid() || st.st_nlink > 2)
-		return err_set(err, ERR_POLICY,
-		    "tenant %s: the directory belongs to uid %u", name,
-		    (unsigned)st.st_uid);
-	if (fchown(fd, uid, gid) == -1)
-		return err_sys(err, "chown tenant %s", name);
-	if (fsync(fd) == -1 || fsync(store_fd) == -1)
-		return err_sys(err, "fsync tenant %s", name);
-	return 0;
-}
-
 /* ---- opening an account ---- */
 
 static int

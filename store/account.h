@@ -49,9 +49,10 @@ CLEANUP_DEFINE_PTR(struct store, store_free)
 
 /*
  * Makes <store>/<tenant>, 0700, owned by uid and gid, if it is not there; a
- * directory that is there must belong to uid.  For hikyakud, as root, before
- * the tenant's first session process or delivery; uid (uid_t)-1 leaves the
- * owner as it is (no root: everything is the caller's).
+ * directory that is there must belong to uid.  Durable, and was so before
+ * anybody else could see it.  For hikyakud, as root, before the tenant's first
+ * session process or delivery; uid (uid_t)-1 leaves the owner as it is (no
+ * root: everything is the caller's).
  *
  * Errors: ERR_SYNTAX, no tenant's name; ERR_POLICY, somebody else's
  * directory; ERR_TEMP.

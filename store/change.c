@@ -290,6 +290,7 @@ file_octets(struct folder *f, const struct message *m, const char *path)
 
 struct removed {
 	int64_t octets, messages;
+	bool in_new, in_cur; /* where their files were */
 };
 
 static int
@@ -308,6 +309,10 @@ expunge_one(struct folder *f, const struct view *v, uint32_t index,
 		if (unlinkat(f->fd, buf_str(&path), 0) == 0) {
 			removed->octets += octets;
 			removed->messages++;
+			if (span_starts(buf_span(&path), SPAN("new/")))
+				removed->in_new = true;
+			else
+				removed->in_cur = true;
 			return 0;
 		}
 		if (errno != ENOENT)
@@ -318,6 +323,16 @@ expunge_one(struct folder *f, const struct view *v, uint32_t index,
 			return -1;
 	}
 	return 0; /* somebody else removed it */
+}
+
+/* What a client was told is gone must not come back with a power cut: it would
+ * be downloaded twice, and a moved message would be in two mailboxes. */
+static int
+expunge_flush(struct folder *f, const struct removed *removed, struct err *err)
+{
+	if (removed->in_new && folder_flush(f->new_fd, err) == -1)
+		return -1;
+	return removed->in_cur ? folder_flush(f->cur_fd, err) : 0;
 }
 
 /* With turn and lock, up to date. */
@@ -348,6 +363,8 @@ expunge_all(struct folder *f, const uint32_t *uids, size_t count,
 	if (removed->messages > 0)
 		maildirsize_add(
 		    f->account, -removed->octets, -removed->messages);
+	if (done == 0)
+		done = expunge_flush(f, removed, &why);
 	if (edits_publish(f, v, &e, err) == -1)
 		return -1;
 	if (done == -1 && err != NULL)

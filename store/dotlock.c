@@ -13,16 +13,21 @@
 #include "common/span.h"
 #include "store/disk.h"
 
-/* A lock without content: its maker died between creating and writing it, or
- * the disk is full; who holds one touches it every 10 seconds. */
-#define DOTLOCK_EMPTY_S 30
+/* A lock that names nobody: its maker died between creating and writing it, the
+ * power went before that was on the disk, or the disk is full; who holds one
+ * touches it every 10 seconds. */
+#define DOTLOCK_UNKNOWN_S 30
 
 #define DOTLOCK_GONE_S 1 /* whole seconds: one to two */
 
+/* Longer than any holder goes without touching it. */
+#define DOTLOCK_UNTOUCHED_MS (DOTLOCK_TOUCH_MS + 1000)
+
 enum holder {
-	HOLDER_GONE,  /* this host, no such process */
-	HOLDER_ALIVE, /* or on another host, or it cannot be told */
-	HOLDER_EMPTY,
+	HOLDER_GONE,      /* this host, no such process */
+	HOLDER_ALIVE,     /* this host, and there is one of that number */
+	HOLDER_ELSEWHERE, /* another host, or it cannot be read */
+	HOLDER_UNKNOWN,   /* it names nobody */
 };
 
 static enum holder
@@ -37,14 +42,16 @@ dotlock_holder(int dirfd, const char *name, const char *hostname)
 	ssize_t len;
 
 	if (fd == -1)
-		return HOLDER_ALIVE;
+		return HOLDER_ELSEWHERE;
 	len = read(fd, text, sizeof(text));
-	if (len <= 0)
-		return len == 0 ? HOLDER_EMPTY : HOLDER_ALIVE;
+	if (len == -1)
+		return HOLDER_ELSEWHERE;
 	rest = span_of(text, (size_t)len);
 	if (!span_take_u64(&rest, &pid) || pid == 0 || pid > INT32_MAX ||
-	    !span_take_octet(&rest, ':') || !span_eq(rest, span_str(hostname)))
-		return HOLDER_ALIVE;
+	    !span_take_octet(&rest, ':'))
+		return HOLDER_UNKNOWN;
+	if (!span_eq(rest, span_str(hostname)))
+		return HOLDER_ELSEWHERE;
 	if ((pid_t)pid == getpid())
 		return HOLDER_GONE;
 	return kill((pid_t)pid, 0) == -1 && errno == ESRCH ? HOLDER_GONE
@@ -61,21 +68,66 @@ older_than(int dirfd, const char *name, time_t now, time_t seconds)
 	return st.st_mtime + seconds < now && st.st_ctime + seconds < now;
 }
 
+/* Made before this machine's last start: by a process that is gone, unless the
+ * clock was put forward since, or it is another machine's. */
 static bool
-dotlock_stale(
-    int dirfd, const char *name, const char *guarded, const char *hostname)
+before_start(const struct stat *st)
 {
+	struct timespec now, up;
+	int64_t start_ns, made_ns;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) == -1 ||
+	    clock_gettime(CLOCK_BOOTTIME, &up) == -1)
+		return false;
+	start_ns = (now.tv_sec - up.tv_sec) * INT64_C(1000000000) +
+		   (now.tv_nsec - up.tv_nsec);
+	made_ns =
+	    st->st_ctim.tv_sec * INT64_C(1000000000) + st->st_ctim.tv_nsec;
+	return made_ns < start_ns;
+}
+
+/* What a waiter has seen of the lock that it waits for. */
+struct watched {
+	struct stat st;
+	uint64_t since_ms; /* the same all the time */
+};
+
+static void
+watch_lock(struct watched *w, const struct stat *st)
+{
+	bool same = w->since_ms != 0 && w->st.st_ino == st->st_ino &&
+		    w->st.st_dev == st->st_dev &&
+		    w->st.st_ctim.tv_sec == st->st_ctim.tv_sec &&
+		    w->st.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
+
+	if (!same)
+		*w = (struct watched){ .st = *st, .since_ms = clock_ms() };
+}
+
+static bool
+dotlock_stale(int dirfd, const char *name, const char *guarded,
+    const char *hostname, const struct watched *seen)
+{
+	bool before = before_start(&seen->st);
 	time_t now = time(NULL);
 
 	switch (dotlock_holder(dirfd, name, hostname)) {
 	case HOLDER_GONE:
-		return older_than(dirfd, name, now, DOTLOCK_GONE_S);
-	case HOLDER_EMPTY:
-		return older_than(dirfd, name, now, DOTLOCK_EMPTY_S);
-	default:
-		return older_than(dirfd, name, now, DOTLOCK_STALE_S) &&
-		       older_than(dirfd, guarded, now, DOTLOCK_STALE_S);
+		return before || older_than(dirfd, name, now, DOTLOCK_GONE_S);
+	case HOLDER_UNKNOWN:
+		return before ||
+		       older_than(dirfd, name, now, DOTLOCK_UNKNOWN_S);
+	case HOLDER_ALIVE:
+		/* Numbers of processes come again after a start. */
+		if (before &&
+		    clock_ms() - seen->since_ms >= DOTLOCK_UNTOUCHED_MS)
+			return true;
+		break;
+	case HOLDER_ELSEWHERE:
+		break;
 	}
+	return older_than(dirfd, name, now, DOTLOCK_STALE_S) &&
+	       older_than(dirfd, guarded, now, DOTLOCK_STALE_S);
 }
 
 /*
@@ -140,6 +192,7 @@ dotlock_take(int dirfd, const char *guarded, const char *hostname,
 {
 	struct dotlock lock = DOTLOCK_INIT;
 	uint64_t until = clock_ms() + wait_ms;
+	struct watched watched = { .since_ms = 0 };
 	unsigned nap_ms = 2;
 
 	(void)snprintf(lock.name, sizeof(lock.name), "%s.lock", guarded);
@@ -154,10 +207,13 @@ dotlock_take(int dirfd, const char *guarded, const char *hostname,
 		if (err == NULL ? errno != EEXIST : err->os != EEXIST)
 			return -1;
 		if (fstatat(dirfd, lock.name, &seen, AT_SYMLINK_NOFOLLOW) ==
-			0 &&
-		    dotlock_stale(dirfd, lock.name, guarded, hostname)) {
-			dotlock_override(dirfd, lock.name, &seen);
-			continue;
+		    0) {
+			watch_lock(&watched, &seen);
+			if (dotlock_stale(dirfd, lock.name, guarded, hostname,
+				&watched)) {
+				dotlock_override(dirfd, lock.name, &seen);
+				continue;
+			}
 		}
 		if (clock_ms() >= until) {
 			errno = EAGAIN;

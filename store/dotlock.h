@@ -5,11 +5,15 @@
  *
  * A lock is stale, and taken over, when it is two seconds old and its holder
  * ran on this host and its process is gone (or is this very process, whose
- * threads exclude each other by other means); otherwise when neither it nor
- * the guarded file has changed for 120 seconds.  The two seconds are for
- * holders in another PID namespace, whose number tells us nothing: they
- * seldom hold a lock as long.  Holders touch it every 10 seconds
- * (dotlock_touch).
+ * threads exclude each other by other means); when it names nobody and is 30
+ * seconds old; otherwise when neither it nor the guarded file has changed for
+ * 120 seconds.  The two seconds are for holders in another PID namespace, whose
+ * number tells us nothing: they seldom hold a lock as long.  Holders touch it
+ * every 10 seconds (dotlock_touch).
+ *
+ * After a power cut nobody shall wait: a lock from before this machine's start
+ * is stale at once, and when its number is a process's again, after 11 seconds
+ * in which nobody touched it.
  */
 #ifndef HK_STORE_DOTLOCK_H
 #define HK_STORE_DOTLOCK_H

@@ -64,7 +64,7 @@ draft_create(struct draft *d, struct err *err)
 		d->fd = file_open_beneath(d->folder_fd, path,
 		    O_WRONLY | O_CREAT | O_EXCL, 0600, NULL);
 		if (d->fd == -1 && errno == ENOENT && tries == 0 &&
-		    disk_make_directory(d->folder_fd, "tmp", NULL, err) == 0)
+		    folder_make_part(d->account, d->folder_fd, "tmp", err) == 0)
 			continue;
 		if (d->fd != -1 || errno != EEXIST)
 			break;

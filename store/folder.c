@@ -47,6 +47,17 @@ folder_free(struct folder *f)
 	free(f);
 }
 
+int
+folder_make_part(
+    struct account *a, int folder_fd, const char *name, struct err *err)
+{
+	if (disk_make_directory(folder_fd, name, NULL, err) == -1)
+		return -1;
+	if (fsync(folder_fd) == -1 || fsync(a->fd) == -1)
+		return err_sys(err, "fsync a mailbox");
+	return 0;
+}
+
 static int
 folder_open_part(struct folder *f, const char *name, int *fd, struct err *err)
 {
@@ -54,7 +65,7 @@ folder_open_part(struct folder *f, const char *name, int *fd, struct err *err)
 		return 0;
 	*fd = disk_open_directory(f->fd, name, err);
 	if (*fd == -1 && errno == ENOENT &&
-	    disk_make_directory(f->fd, name, NULL, err) == 0)
+	    folder_make_part(f->account, f->fd, name, err) == 0)
 		*fd = disk_open_directory(f->fd, name, err);
 	return *fd == -1 ? -1 : 0;
 }

@@ -156,6 +156,13 @@ void folder_free(struct folder *f);
  * folder. */
 int folder_open_files(struct folder *f, struct err *err);
 void folder_close_files(struct folder *f);
+/*
+ * Makes a missing new, cur or tmp.  It is missing because somebody is just
+ * making the mailbox, or was cut off while at it: the other parts' names, and
+ * the mailbox's, may not be on the disk yet, either, and are flushed with it.
+ */
+int folder_make_part(
+    struct account *a, int folder_fd, const char *name, struct err *err);
 struct view *folder_current(struct folder *f); /* a reference, or NULL */
 void folder_publish(struct folder *f, struct view *v); /* takes it over */
 /*

@@ -215,68 +215,86 @@ flush_root(struct account *a, struct err *err)
 	return fsync(a->fd) == -1 ? err_sys(err, "fsync the Maildir") : 0;
 }
 
-/* The inside of a new folder. */
+/*
+ * The inside of a new folder, whose name is flushed.  tmp/ comes last and
+ * without a flush: who finds it missing flushes all this himself, and who
+ * finds it may acknowledge mail here.
+ */
 static int
-fill_folder(int fd, struct err *err)
+fill_folder(struct account *a, const char *directory, struct err *err)
 {
-	CLEANUP(fd_close)
-	int mark = file_open_beneath(
-	    fd, "maildirfolder", O_WRONLY | O_CREAT, 0600, NULL);
+	CLEANUP(fd_close) int fd = disk_open_directory(a->fd, directory, err);
+	CLEANUP(fd_close) int mark = -1;
 
+	if (fd == -1)
+		return -1;
+	mark = file_open_beneath(
+	    fd, "maildirfolder", O_WRONLY | O_CREAT, 0600, NULL);
 	if (mark == -1)
 		return disk_err(err, "create maildirfolder");
-	if (disk_make_directory(fd, "tmp", NULL, err) == -1 ||
-	    disk_make_directory(fd, "new", NULL, err) == -1 ||
+	if (disk_make_directory(fd, "new", NULL, err) == -1 ||
 	    disk_make_directory(fd, "cur", NULL, err) == -1)
 		return -1;
-	return fsync(fd) == -1 ? err_sys(err, "fsync a mailbox") : 0;
+	if (fsync(fd) == -1)
+		return err_sys(err, "fsync a mailbox");
+	return disk_make_directory(fd, "tmp", NULL, err);
 }
 
-/* The flush of the Maildir is the caller's. */
+/* Only the name; INBOX has one. */
 static int
-create_folder(
-    struct account *a, struct span name, bool *made_out, struct err *err)
+name_folder(struct account *a, struct span name, struct buf *directory,
+    bool *made_out, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf directory;
-	CLEANUP(fd_close) int fd = -1;
-
-	buf_init(&directory, 4 * NAME_DIRECTORY_MAX);
-	if (name_to_directory(name, &directory, err) == -1)
-		return -1;
+	*made_out = false;
+	buf_clear(directory);
 	if (mailbox_name_is_inbox(name))
-		return err_set(err, ERR_POLICY, "INBOX exists");
-	if (disk_make_directory(a->fd, buf_str(&directory), made_out, err) ==
-	    -1)
-		return -1;
-	if (!*made_out)
 		return 0;
-	fd = disk_open_directory(a->fd, buf_str(&directory), err);
-	return fd == -1 ? -1 : fill_folder(fd, err);
+	if (name_to_directory(name, directory, err) == -1)
+		return -1;
+	return disk_make_directory(a->fd, buf_str(directory), made_out, err);
 }
 
 int
 mailbox_create(struct account *a, struct span name, struct err *err)
 {
+	CLEANUP(buf_fini) struct buf directory;
 	bool made;
 
-	if (create_folder(a, name, &made, err) == -1)
+	buf_init(&directory, 4 * NAME_DIRECTORY_MAX);
+	if (name_folder(a, name, &directory, &made, err) == -1)
 		return -1;
 	if (!made)
 		return err_set(err, ERR_POLICY, "the mailbox exists");
-	return flush_root(a, err);
+	if (flush_root(a, err) == -1)
+		return -1;
+	return fill_folder(a, buf_str(&directory), err);
 }
 
 int
 mailbox_create_all(
     struct account *a, const struct span *names, size_t count, struct err *err)
 {
-	bool made;
+	CLEANUP(mem_free) bool *made = calloc(count + 1, sizeof(*made));
+	CLEANUP(buf_fini) struct buf directory;
 
+	buf_init(&directory, 4 * NAME_DIRECTORY_MAX);
+	if (made == NULL)
+		return err_set(err, ERR_TEMP, "create: out of memory");
 	for (size_t i = 0; i < count; i++)
-		if (!mailbox_name_is_inbox(names[i]) &&
-		    create_folder(a, names[i], &made, err) == -1)
+		if (name_folder(a, names[i], &directory, &made[i], err) == -1)
 			return -1;
-	return flush_root(a, err);
+	if (flush_root(a, err) == -1)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		bool again;
+
+		if (!made[i])
+			continue;
+		if (name_folder(a, names[i], &directory, &again, err) == -1 ||
+		    fill_folder(a, buf_str(&directory), err) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 int

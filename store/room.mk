@@ -25,6 +25,7 @@ store_libstore_a_SOURCES = \
 	store/scan.c store/scan.h \
 	store/subscriptions.c store/subscriptions.h \
 	store/sync.c store/sync_match.c store/sync_private.h \
+	store/tenant.c \
 	store/uidfile.c \
 	store/uidlist.c store/uidlist.h \
 	store/uidvalidity.c store/uidvalidity.h \
