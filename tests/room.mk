@@ -21,3 +21,4 @@ print-unit-tests:
 	@echo $(unit_tests)
 
 include tests/bench/bench.mk
+include tests/crash/crash.mk

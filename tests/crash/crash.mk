@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The file system whose power can be cut, for tests/crash/run and
+# tests/integration/test_power_cut.py.
+EXTRA_DIST += tests/crash/__init__.py tests/crash/cuts.py \
+	tests/crash/power.py tests/crash/run tests/crash/traffic.py
+if HAVE_FUSE
+check_PROGRAMS += tests/crash/crashfs
+endif
+tests_crash_crashfs_SOURCES = tests/crash/calls.c \
+	tests/crash/crashfs.c tests/crash/crashfs.h \
+	tests/crash/model.c tests/crash/model.h
+tests_crash_crashfs_CFLAGS = $(AM_CFLAGS) $(FUSE_CFLAGS)
+tests_crash_crashfs_LDADD = $(FUSE_LIBS)
