@@ -1,46 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "common/db.h"
 
-#include <db.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/db_private.h"
 #include "common/log.h"
 
 enum {
-	PAGE_SIZE_OCTETS = 8192,
+	PAGE_OCTETS = 8192,
 	LOG_FILE_OCTETS = 16 * 1024 * 1024,
 	LOG_BUFFER_OCTETS = 1024 * 1024,
 	CHECKPOINT_SECONDS = 60,
 	CHECKPOINT_KB = 8 * 1024,
-	DEADLOCK_TRIES = 20,
 	VALUE_MAX = 4 * 1024 * 1024,
 };
 
-struct db {
-	char directory[512];
-	size_t cache_octets;
-	int lock_fd;
-	/* Held for reading by every operation, for writing while the
-	 * environment is replaced. */
-	pthread_rwlock_t lock;
-	DB_ENV *env;
-	DB *table;
-	unsigned generation; /* of env; guarded by lock */
-	pthread_t thread;
-	bool thread_runs;
-	pthread_mutex_t stop_mutex;
-	pthread_cond_t stop_cond;
-	bool stop; /* guarded by stop_mutex */
-};
-
-static int
+int
 db_err(struct err *err, int rc, const char *what)
 {
 	return err_set(err, ERR_TEMP, "%s: %s", what, db_strerror(rc));
@@ -51,6 +32,7 @@ lock_take(struct db *db, struct err *err)
 {
 	char path[600];
 
+	fd_close(db->lock_fd);
 	(void)snprintf(path, sizeof(path), "%s/LOCK", db->directory);
 	db->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (db->lock_fd == -1)
@@ -83,11 +65,13 @@ env_open(struct db *db)
 		return rc;
 	}
 	env->set_errfile(env, NULL); /* our log says what matters */
-	if ((rc = env->set_cachesize(env, 0, (u_int32_t)db->cache_octets, 1)) !=
-		0 ||
+	if ((rc = env->set_cachesize(
+		 env, 0, (u_int32_t)db->options.cache_octets, 1)) != 0 ||
 	    (rc = env->set_lk_detect(env, DB_LOCK_MINWRITE)) != 0 ||
-	    (rc = env->set_lg_bsize(env, LOG_BUFFER_OCTETS)) != 0 ||
-	    (rc = env->set_lg_max(env, LOG_FILE_OCTETS)) != 0 ||
+	    (rc = env->set_lg_bsize(
+		 env, (u_int32_t)db->options.log_buffer_octets)) != 0 ||
+	    (rc = env->set_lg_max(
+		 env, (u_int32_t)db->options.log_file_octets)) != 0 ||
 	    (rc = env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1)) != 0 ||
 	    (rc = env->set_flags(env, DB_TXN_WRITE_NOSYNC, 1)) != 0)
 		return rc;
@@ -102,25 +86,23 @@ env_open(struct db *db)
 		return rc;
 	}
 	if ((rc = db->table->set_flags(db->table, DB_CHKSUM)) != 0 ||
-	    (rc = db->table->set_pagesize(db->table, PAGE_SIZE_OCTETS)) != 0)
+	    (rc = db->table->set_pagesize(
+		 db->table, (u_int32_t)db->options.page_octets)) != 0)
 		return rc;
 	return db->table->open(db->table, NULL, "table.db", NULL, DB_BTREE,
 	    DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600);
 }
 
-/* Everything but LOCK and what was moved aside before goes to broken-TIME. */
+/* Does it to every file but LOCK and what was moved aside before. */
 static int
-move_aside(struct db *db, struct err *err)
+each_file(struct db *db, int (*act)(const char *from, const char *to),
+    const char *to_directory, struct err *err)
 {
-	char aside[560], from[1024], to[1024];
+	char from[1024], to[1024];
 	const struct dirent *entry;
-	DIR *dir;
+	DIR *dir = opendir(db->directory);
+	int done = 0;
 
-	(void)snprintf(aside, sizeof(aside), "%s/broken-%lld", db->directory,
-	    (long long)time(NULL));
-	if (mkdir(aside, 0700) == -1 && errno != EEXIST)
-		return err_sys(err, "%s", aside);
-	dir = opendir(db->directory);
 	if (dir == NULL)
 		return err_sys(err, "%s", db->directory);
 	while ((entry = readdir(dir)) != NULL) {
@@ -130,12 +112,43 @@ move_aside(struct db *db, struct err *err)
 			continue;
 		(void)snprintf(
 		    from, sizeof(from), "%s/%s", db->directory, entry->d_name);
-		(void)snprintf(to, sizeof(to), "%s/%s", aside, entry->d_name);
-		if (rename(from, to) == -1)
-			(void)err_sys(err, "%s", from);
+		(void)snprintf(
+		    to, sizeof(to), "%s/%s", to_directory, entry->d_name);
+		if (act(from, to) == -1)
+			done = err_sys(err, "%s", from);
 	}
 	(void)closedir(dir);
-	return 0;
+	return done;
+}
+
+static int
+act_remove(const char *from, const char *to)
+{
+	(void)to;
+	return unlink(from);
+}
+
+/* To broken-TIME, or away. */
+static int
+move_aside(struct db *db, struct err *err)
+{
+	char aside[560];
+
+	if (db->options.disposable)
+		return each_file(db, act_remove, "", err);
+	(void)snprintf(aside, sizeof(aside), "%s/broken-%lld", db->directory,
+	    (long long)time(NULL));
+	if (mkdir(aside, 0700) == -1 && errno != EEXIST)
+		return err_sys(err, "%s", aside);
+	return each_file(db, rename, aside, err);
+}
+
+/* What a new environment would meet as well. */
+static bool
+is_circumstance(int rc)
+{
+	return rc == ENOSPC || rc == EDQUOT || rc == EROFS || rc == EACCES ||
+	       rc == EPERM || rc == ENOMEM || rc == EMFILE || rc == ENFILE;
 }
 
 static int
@@ -145,10 +158,12 @@ env_open_or_rebuild(struct db *db, struct err *err)
 
 	if (rc == 0)
 		return 0;
+	env_close(db);
+	if (is_circumstance(rc))
+		return db_err(err, rc, db->directory);
 	log_error(&log_process, "database damaged, beginning a new one",
 	    log_str("directory", db->directory),
 	    log_str("reason", db_strerror(rc)));
-	env_close(db);
 	if (move_aside(db, err) == -1)
 		return -1;
 	rc = env_open(db);
@@ -158,27 +173,55 @@ env_open_or_rebuild(struct db *db, struct err *err)
 	return db_err(err, rc, db->directory);
 }
 
-/* After DB_RUNRECOVERY in the given generation; one thread does it. */
+/* The directory and its LOCK, also when somebody removed them. */
+static int
+home_take(struct db *db, struct err *err)
+{
+	if (mkdir(db->directory, 0700) == -1 && errno != EEXIST)
+		return err_sys(err, "%s", db->directory);
+	return lock_take(db, err);
+}
+
+/* With the lock for writing: closes what there is and begins anew. */
 static void
-rebuild(struct db *db, unsigned generation)
+begin_anew(struct db *db, const char *why)
 {
 	struct err err = ERR_INIT;
 
+	env_close(db);
+	db->generation++;
+	/* A plain reopen repairs what a stray panic left; a bad page
+	 * panics again, and is found again, at its next touch. */
+	if (home_take(db, &err) == -1 || move_aside(db, &err) == -1 ||
+	    env_open_or_rebuild(db, &err) == -1)
+		log_error(&log_process, "database lost", log_err(&err));
+	else
+		log_error(
+		    &log_process, why, log_str("directory", db->directory));
+}
+
+void
+db_rebuild(struct db *db, unsigned generation)
+{
 	(void)pthread_rwlock_wrlock(&db->lock);
-	if (db->generation == generation) {
-		env_close(db);
-		db->generation++;
-		/* A plain reopen repairs what a stray panic left; a bad page
-		 * panics again, and is found again, at its next touch. */
-		if (move_aside(db, &err) == -1 ||
-		    env_open_or_rebuild(db, &err) == -1)
-			log_error(&log_process, "database lost", log_err(&err));
-		else
-			log_error(&log_process,
-			    "database panicked, beginning a new one",
-			    log_str("directory", db->directory));
-	}
+	if (db->generation == generation)
+		begin_anew(db, "database panicked, beginning a new one");
 	(void)pthread_rwlock_unlock(&db->lock);
+}
+
+/* Whether our LOCK and table are still what their names lead to. */
+static bool
+files_are_ours(struct db *db)
+{
+	char path[600];
+	struct stat named, held;
+
+	(void)snprintf(path, sizeof(path), "%s/LOCK", db->directory);
+	if (fstat(db->lock_fd, &held) == -1 || stat(path, &named) == -1 ||
+	    held.st_ino != named.st_ino || held.st_dev != named.st_dev)
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/table.db", db->directory);
+	return stat(path, &named) == 0;
 }
 
 static bool
@@ -198,46 +241,76 @@ wait_stop(struct db *db)
 	return stop;
 }
 
+void
+db_checkpoint(struct db *db)
+{
+	unsigned generation;
+	bool ours = true;
+	int rc = 0;
+
+	(void)pthread_rwlock_rdlock(&db->lock);
+	generation = db->generation;
+	if (db->env != NULL) {
+		ours = files_are_ours(db);
+		rc = db->env->txn_checkpoint(db->env, CHECKPOINT_KB, 1, 0);
+	}
+	(void)pthread_rwlock_unlock(&db->lock);
+	if (rc == DB_RUNRECOVERY) {
+		db_rebuild(db, generation);
+	} else if (!ours) {
+		(void)pthread_rwlock_wrlock(&db->lock);
+		if (db->generation == generation)
+			begin_anew(db, "database files were removed, beginning "
+				       "a new one");
+		(void)pthread_rwlock_unlock(&db->lock);
+	}
+}
+
 static void *
 run_checkpoints(void *arg)
 {
 	struct db *db = arg;
 
-	while (!wait_stop(db)) {
-		unsigned generation;
-		int rc = 0;
-
-		(void)pthread_rwlock_rdlock(&db->lock);
-		generation = db->generation;
-		if (db->env != NULL)
-			rc = db->env->txn_checkpoint(
-			    db->env, CHECKPOINT_KB, 1, 0);
-		(void)pthread_rwlock_unlock(&db->lock);
-		if (rc == DB_RUNRECOVERY)
-			rebuild(db, generation);
-	}
+	while (!wait_stop(db))
+		db_checkpoint(db);
 	return NULL;
+}
+
+static size_t
+or_else(size_t given, size_t usual)
+{
+	return given != 0 ? given : usual;
 }
 
 int
 db_open(const char *directory, size_t cache_octets, struct db **db_out,
     struct err *err)
 {
+	struct db_options options = { .cache_octets = cache_octets };
+
+	return db_open_tuned(directory, &options, db_out, err);
+}
+
+int
+db_open_tuned(const char *directory, const struct db_options *options,
+    struct db **db_out, struct err *err)
+{
 	struct db *db = calloc(1, sizeof(*db));
 
 	if (db == NULL)
 		return err_sys(err, "database");
 	(void)snprintf(db->directory, sizeof(db->directory), "%s", directory);
-	db->cache_octets = cache_octets;
+	db->options = *options;
+	db->options.page_octets = or_else(options->page_octets, PAGE_OCTETS);
+	db->options.log_file_octets =
+	    or_else(options->log_file_octets, LOG_FILE_OCTETS);
+	db->options.log_buffer_octets =
+	    or_else(options->log_buffer_octets, LOG_BUFFER_OCTETS);
 	db->lock_fd = -1;
 	(void)pthread_rwlock_init(&db->lock, NULL);
 	(void)pthread_mutex_init(&db->stop_mutex, NULL);
 	(void)pthread_cond_init(&db->stop_cond, NULL);
-	if (mkdir(directory, 0700) == -1 && errno != EEXIST) {
-		(void)err_sys(err, "%s", directory);
-		goto fail;
-	}
-	if (lock_take(db, err) == -1 || env_open_or_rebuild(db, err) == -1)
+	if (home_take(db, err) == -1 || env_open_or_rebuild(db, err) == -1)
 		goto fail;
 	if (pthread_create(&db->thread, NULL, run_checkpoints, db) != 0) {
 		(void)err_set(err, ERR_TEMP, "no thread for checkpoints");
@@ -274,8 +347,8 @@ db_close(struct db *db)
 
 /* ---- operations ---------------------------------------------------------- */
 
-static DBT
-dbt_of(struct span s)
+DBT
+db_dbt(struct span s)
 {
 	DBT dbt;
 
@@ -312,7 +385,7 @@ operation_delete(DB *table, DBT *key, DBT *value)
 static int
 run(struct db *db, operation *op, struct span key, DBT *value)
 {
-	DBT name = dbt_of(key);
+	DBT name = db_dbt(key);
 	unsigned generation;
 	int rc = DB_LOCK_DEADLOCK;
 
@@ -320,11 +393,11 @@ run(struct db *db, operation *op, struct span key, DBT *value)
 	generation = db->generation;
 	if (db->table == NULL)
 		rc = ENOENT;
-	for (int i = 0; rc == DB_LOCK_DEADLOCK && i < DEADLOCK_TRIES; i++)
+	for (int i = 0; rc == DB_LOCK_DEADLOCK && i < DB_DEADLOCK_TRIES; i++)
 		rc = op(db->table, &name, value);
 	(void)pthread_rwlock_unlock(&db->lock);
 	if (rc == DB_RUNRECOVERY)
-		rebuild(db, generation);
+		db_rebuild(db, generation);
 	return rc;
 }
 
@@ -351,7 +424,7 @@ db_get(struct db *db, struct span key, struct buf *value, bool *found_out,
 int
 db_put(struct db *db, struct span key, struct span value, struct err *err)
 {
-	DBT data = dbt_of(value);
+	DBT data = db_dbt(value);
 	int rc;
 
 	if (value.len > VALUE_MAX)
@@ -373,7 +446,7 @@ static int
 each_cursor(DBC *cursor, struct span prefix,
     bool (*each)(void *arg, struct span key, struct span value), void *arg)
 {
-	DBT key = dbt_of(prefix), data;
+	DBT key = db_dbt(prefix), data;
 	u_int32_t how = DB_SET_RANGE;
 	bool more = true;
 	int rc = 0;
@@ -418,6 +491,6 @@ db_each(struct db *db, struct span prefix,
 	}
 	(void)pthread_rwlock_unlock(&db->lock);
 	if (rc == DB_RUNRECOVERY)
-		rebuild(db, generation);
+		db_rebuild(db, generation);
 	return rc == 0 ? 0 : db_err(err, rc, "list");
 }

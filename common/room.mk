@@ -24,7 +24,8 @@ common_libcommon_a_SOURCES = \
 	common/daemon_main.c \
 	common/daemon_private.h \
 	common/daemon_settings.c \
-	common/db.c common/db.h \
+	common/db.c common/db.h common/db_private.h \
+	common/db_bulk.c \
 	common/err.c common/err.h \
 	common/file.c common/file.h \
 	common/handoff.c common/handoff.h \
@@ -159,3 +160,7 @@ fuzz_targets += tests/fuzz/fuzz_journal
 tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c
 tests_fuzz_fuzz_journal_LDADD = common/libcommon.a $(OPENSSL_LIBS)
 tests_fuzz_fuzz_journal_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_db
+tests_unit_test_db_SOURCES = tests/unit/test_db.c
+tests_unit_test_db_LDADD = common/libcommon.a $(BDB_LIBS) $(unit_ldadd)

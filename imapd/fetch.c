@@ -3,7 +3,9 @@
 #include "imapd/fetch.h"
 
 #include "imapd/command.h"
+#include "imapd/known.h"
 #include "imapd/reply.h"
+#include "mime/header.h"
 #include "store/message.h"
 
 /* Octets from which a literal goes from its file to the socket by itself. */
@@ -13,11 +15,24 @@
 struct fetch {
 	struct imap_session *s;
 	struct fetch_request request;
+	struct record_reader *known; /* the cache, or NULL */
+	/* For one message after the other. */
+	struct message_head head;
+	struct buf made;
 	/* Messages that became \Seen by it, marked at the end. */
 	uint32_t *seen;
 	size_t seen_count;
 	bool gone; /* some were there no more */
 };
+
+static void
+fetch_fini(struct fetch *f)
+{
+	record_reader_free(f->known);
+	message_head_fini(&f->head);
+	buf_fini(&f->made);
+}
+CLEANUP_DEFINE_VALUE(struct fetch, fetch_fini)
 
 /* One message of it. */
 struct message_fetch {
@@ -26,6 +41,8 @@ struct message_fetch {
 	const struct message *message;
 	struct content *content;
 	struct mime_structure structure; /* count 0: not parsed yet */
+	struct span envelope;            /* p NULL: not asked */
+	bool headed;                     /* f->head is this message's */
 	bool becomes_seen;
 	const char *between; /* "" before the first item */
 };
@@ -69,6 +86,8 @@ date_item(struct message_fetch *m, struct err *err)
 
 	if (m->content != NULL)
 		when = content_date(m->content);
+	else if (m->headed)
+		when = m->f->head.date;
 	else if (message_date(s->mailbox, m->message->uid, &when, err) == -1)
 		return -1;
 	buf_append(&s->out, SPAN("INTERNALDATE "));
@@ -167,12 +186,6 @@ structure_item(
 
 	if (structure_need(m, err) == -1)
 		return -1;
-	if (item->kind == FETCH_ENVELOPE) {
-		buf_append(&s->out, SPAN("ENVELOPE "));
-		return envelope_write(
-		    mime_part_fields(&m->structure.parts[0], message), &s->out,
-		    err);
-	}
 	buf_append_str(
 	    &s->out, item->kind == FETCH_BODY ? "BODY " : "BODYSTRUCTURE ");
 	return bodystructure_write(&m->structure, message,
@@ -197,6 +210,9 @@ item_write(
 	case FETCH_SIZE:
 		return size_item(m, err);
 	case FETCH_ENVELOPE:
+		buf_append(&m->f->s->out, SPAN("ENVELOPE "));
+		buf_append(&m->f->s->out, m->envelope);
+		return 0;
 	case FETCH_BODY:
 	case FETCH_BODYSTRUCTURE:
 		return structure_item(m, item, err);
@@ -208,6 +224,29 @@ item_write(
 
 /* ---- messages -------------------------------------------------------------
  */
+
+/* Of the cache, or of the header. */
+static int
+envelope_need(struct message_fetch *m, struct err *err)
+{
+	struct fetch *f = m->f;
+	uint32_t uid = m->message->uid;
+	struct span header;
+
+	if (known_get(f->known, KNOWN_ENVELOPE, uid, &m->envelope))
+		return 0;
+	if (m->content != NULL) {
+		header = content_span(m->content);
+		header = span_first(header, header_end(header).fields);
+	} else {
+		if (message_head_read(f->s->mailbox, uid, &f->head, err) == -1)
+			return -1;
+		m->headed = true;
+		header = span_first(f->head.header, f->head.fields);
+	}
+	return known_learn(
+	    f->known, uid, KNOWN_ENVELOPE, header, &f->made, &m->envelope, err);
+}
 
 /*
  * A response half written cannot be taken back: what can fail for a message
@@ -221,8 +260,13 @@ message_open(struct message_fetch *m, struct err *err)
 	uint64_t octets;
 	time_t when;
 
-	if (f->request.content)
-		return content_open(mailbox, m->message->uid, &m->content, err);
+	if (f->request.content &&
+	    content_open(mailbox, m->message->uid, &m->content, err) == -1)
+		return -1;
+	if (f->request.envelope && envelope_need(m, err) == -1)
+		return -1;
+	if (m->content != NULL || m->headed)
+		return 0;
 	for (size_t i = 0; i < f->request.count; i++) {
 		if (f->request.items[i].kind == FETCH_SIZE &&
 		    message_size(mailbox, m->message->uid, &octets, err) == -1)
@@ -333,6 +377,9 @@ fetch_run(struct fetch *f, const struct messages *m, struct err *err)
 	f->seen = arena_array(&f->s->arena, m->count, sizeof(*f->seen), err);
 	if (f->seen == NULL)
 		return -1;
+	if (f->request.envelope)
+		f->known = record_reader_new(
+		    host_records(f->s->host), f->s->mailbox, m->count);
 	for (size_t i = 0; i < m->count && !f->s->quit; i++) {
 		if (message_fetch(f, m->indexes[i], err) == -1)
 			return -1;
@@ -344,10 +391,12 @@ fetch_run(struct fetch *f, const struct messages *m, struct err *err)
 int
 imap_fetch(struct imap_session *s, struct span args, struct err *err)
 {
-	struct fetch f = { .s = s };
+	CLEANUP(fetch_fini) struct fetch f = { .s = s };
 	struct sequence_set set;
 	struct messages m;
 
+	message_head_init(&f.head);
+	buf_init(&f.made, KNOWN_MADE_MAX);
 	if (imap_sp_parse(&args, err) == -1 ||
 	    sequence_set_parse(&args, &s->arena, &set, err) == -1 ||
 	    imap_sp_parse(&args, err) == -1 ||

@@ -61,7 +61,8 @@ struct fetch_item {
 struct fetch_request {
 	struct fetch_item *items;
 	size_t count;
-	bool content;  /* the message must be opened */
+	bool content;  /* the message must be read */
+	bool envelope; /* what the cache knows, or a header */
 	bool set_seen; /* an item that is not BODY.PEEK is there */
 };
 

@@ -260,7 +260,9 @@ item_add(struct fetch_request *r, const struct fetch_item *item)
 	r->items[r->count++] = *item;
 	if (!item->peek)
 		r->set_seen = true;
-	if (item->kind == FETCH_ENVELOPE || item->kind == FETCH_BODY ||
+	if (item->kind == FETCH_ENVELOPE)
+		r->envelope = true;
+	if (item->kind == FETCH_BODY ||
 	    item->kind == FETCH_BODYSTRUCTURE || item->kind == FETCH_SECTION)
 		r->content = true;
 }

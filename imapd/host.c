@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "common/session_host.h"
 #include "imapd/conf.h"
 #include "imapd/session.h"
+#include "store/records.h"
 
 /* A mailbox opened again soon then costs two stats. */
 #define VIEW_CACHE_OCTETS (4 * 1024 * 1024)
@@ -30,6 +32,7 @@ struct host {
 	struct daemon *daemon;
 	struct reactor *reactor;
 	struct store *store;
+	struct records *records; /* the message cache */
 	struct session_host *clients;
 	struct counters *counters;
 	const char *tenant;
@@ -46,6 +49,12 @@ struct store *
 host_store(struct host *host)
 {
 	return host->store;
+}
+
+struct records *
+host_records(struct host *host)
+{
+	return host->records;
 }
 
 struct counters *
@@ -127,6 +136,13 @@ host_trim_sometimes(struct host *host, uint64_t now)
 	(void)reactor_defer(host->reactor, host_trim, NULL, NULL);
 }
 
+/* On a worker: it may wait for the disk. */
+static void
+host_tend_records(void *arg)
+{
+	records_tend(arg);
+}
+
 /* Wakes who should rest, or look for mail. */
 static void
 host_tick(struct reactor *r, void *arg)
@@ -136,6 +152,10 @@ host_tick(struct reactor *r, void *arg)
 
 	(void)r;
 	host_trim_sometimes(host, now);
+	if (records_due(host->records) &&
+	    reactor_defer(
+		host->reactor, host_tend_records, host->records, NULL) == 0)
+		host->rested = true; /* there will be memory to give back */
 	(void)pthread_mutex_lock(&host->mutex);
 	for (struct imap_session *s = host->sessions; s != NULL;
 	     s = s->hosted.next) {
@@ -241,6 +261,22 @@ host_settings(struct host *host)
 
 	atomic_store(&host->wait_ms, (unsigned)conf->idle_wait * 1000);
 	atomic_store(&host->message_max, conf->message_max);
+	records_limit(
+	    host->records, (size_t)conf->cache_memory, conf->cache_disk);
+}
+
+/* Below the tenant's own directory: its uid, and its Landlock domain. */
+static int
+host_records_new(struct host *host, struct err *err)
+{
+	struct daemon *d = host->daemon;
+	char path[DAEMON_PATH_MAX + 128];
+	struct records_options options = { .directory = path };
+
+	(void)snprintf(path, sizeof(path), "%s/%s/imapd-cache-%u",
+	    daemon_conf(d)->store_directory, daemon_tenant_name(d),
+	    daemon_shard_own(d));
+	return records_new(&options, &host->records, err);
 }
 
 int
@@ -257,9 +293,10 @@ host_new(struct daemon *d, struct host **host_out, struct err *err)
 	host->daemon = d;
 	host->counters = daemon_counters(d);
 	host->tenant = daemon_tenant_name(d);
-	host_settings(host);
-	if (store_new(&options, &host->store, err) == -1)
+	if (store_new(&options, &host->store, err) == -1 ||
+	    host_records_new(host, err) == -1)
 		return -1;
+	host_settings(host);
 	*host_out = STEAL(host);
 	return 0;
 }
@@ -270,6 +307,7 @@ host_free(struct host *host)
 	if (host == NULL)
 		return;
 	session_host_free(host->clients);
+	records_free(host->records);
 	store_free(host->store);
 	(void)pthread_mutex_destroy(&host->mutex);
 	free(host);

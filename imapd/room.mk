@@ -20,6 +20,7 @@ imapd_libimapd_a_SOURCES = \
 	imapd/host.c imapd/host.h \
 	imapd/id.c imapd/id.h \
 	imapd/idle.c \
+	imapd/known.c imapd/known.h \
 	imapd/list.c \
 	imapd/manage.c \
 	imapd/parse.c imapd/parse.h \
@@ -46,7 +47,7 @@ imapd_imapd_LDADD = imapd/libimapd.a tenants/libtenants.a store/libstore.a \
 
 imap_test_ldadd = imapd/libimapd.a tenants/libtenants.a store/libstore.a \
 	mime/libmime.a common/libcommon.a \
-	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(ICU_LIBS)
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(BDB_LIBS) $(ICU_LIBS)
 
 unit_tests += tests/unit/test_imap_parse
 tests_unit_test_imap_parse_SOURCES = tests/unit/test_imap_parse.c

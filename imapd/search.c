@@ -4,6 +4,7 @@
 
 #include "imapd/command.h"
 #include "imapd/reply.h"
+#include "store/records.h"
 
 /* "* SEARCH" *(SP nz-number) */
 static void
@@ -41,19 +42,36 @@ esearch_write(struct imap_session *s, unsigned result, const uint32_t *found,
 	buf_append(&s->out, SPAN("\r\n"));
 }
 
+/* Some key is answered by the cache. */
+static bool
+search_asks_header(const struct search_key *k)
+{
+	for (; k != NULL; k = k->next) {
+		if ((k->kind >= SEARCH_SENTBEFORE &&
+			k->kind <= SEARCH_HEADER) ||
+		    search_asks_header(k->keys))
+			return true;
+	}
+	return false;
+}
+
 static int
 search_run(struct imap_session *s, const struct search_program *program,
     uint32_t **found_out, size_t *count_out, struct err *err)
 {
-	struct search_context c = { .mailbox = s->mailbox };
+	CLEANUP(search_context_fini) struct search_context c;
 	const struct view *v = mailbox_view(s->mailbox);
 	uint32_t *found =
 	    arena_array(&s->arena, view_count(v), sizeof(*found), err);
 
 	*count_out = 0;
+	search_context_init(&c, s->mailbox);
 	if (found == NULL)
 		return -1;
 	search_resolve(program, &c);
+	if (search_asks_header(program->keys))
+		c.known = record_reader_new(
+		    host_records(s->host), s->mailbox, c.count);
 	for (uint32_t i = 0; i < c.count; i++) {
 		const struct message *m = view_at(v, i);
 		bool match;

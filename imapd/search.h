@@ -12,9 +12,12 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "common/buf.h"
+#include "common/cleanup.h"
 #include "common/err.h"
 #include "common/span.h"
 #include "imapd/sequence.h"
+#include "store/message.h"
 
 /* NOT, OR and parentheses nest no deeper. */
 #define SEARCH_DEPTH_MAX 50
@@ -81,6 +84,7 @@ int search_parse(struct span *in, struct arena *a, struct search_program *out,
     struct err *err);
 
 struct mailbox;
+struct record_reader;
 struct search_match;
 
 /*
@@ -89,11 +93,17 @@ struct search_match;
  */
 struct search_context {
 	struct mailbox *mailbox;
+	struct record_reader *known; /* the cache, or NULL */
+	/* For one message after the other. */
+	struct message_head head;
+	struct buf made;
 	uint32_t count, uid_largest;
 };
+void search_context_init(struct search_context *c, struct mailbox *mailbox);
+void search_context_fini(struct search_context *c);
+CLEANUP_DEFINE_VALUE(struct search_context, search_context_fini)
 void search_resolve(const struct search_program *p, struct search_context *c);
-int search_matches(const struct search_program *p,
-    const struct search_context *c, uint32_t index, bool *match_out,
-    struct err *err);
+int search_matches(const struct search_program *p, struct search_context *c,
+    uint32_t index, bool *match_out, struct err *err);
 
 #endif

@@ -2,19 +2,21 @@
 /* Whether a message is what a program looks for. */
 #include "imapd/search.h"
 
+#include "imapd/known.h"
 #include "imapd/search_text.h"
-#include "mime/date.h"
 #include "mime/header.h"
 #include "mime/structure.h"
 #include "store/mailbox.h"
 
 /* One message, its content opened when the first key needs it. */
 struct search_match {
-	const struct search_context *c;
+	struct search_context *c;
 	uint32_t index;
 	const struct message *message;
 	struct content *content;
 	struct mime_structure structure; /* count 0: not parsed */
+	struct span header;              /* its fields; p NULL: not read */
+	struct span fields;              /* KNOWN_FIELDS; p NULL: likewise */
 	bool gone;
 	struct err *err;
 	bool failed;
@@ -27,6 +29,22 @@ search_match_fini(struct search_match *m)
 	mime_structure_fini(&m->structure);
 }
 CLEANUP_DEFINE_VALUE(struct search_match, search_match_fini)
+
+void
+search_context_init(struct search_context *c, struct mailbox *mailbox)
+{
+	*c = (struct search_context){ .mailbox = mailbox };
+	message_head_init(&c->head);
+	buf_init(&c->made, KNOWN_MADE_MAX);
+}
+
+void
+search_context_fini(struct search_context *c)
+{
+	record_reader_free(c->known);
+	message_head_fini(&c->head);
+	buf_fini(&c->made);
+}
 
 static void
 key_resolve(struct search_key *k, const struct search_context *c)
@@ -77,6 +95,52 @@ content_need(struct search_match *m, struct span *out)
 		return false;
 	}
 	*out = content_span(m->content);
+	return true;
+}
+
+/* The fields of the header, as they stand. */
+static bool
+header_need(struct search_match *m, struct span *out)
+{
+	struct message_head *head = &m->c->head;
+	struct err err = ERR_INIT;
+
+	if (m->gone || m->failed)
+		return false;
+	if (m->header.p == NULL && m->content != NULL) {
+		struct span message = content_span(m->content);
+
+		m->header = span_first(message, header_end(message).fields);
+	} else if (m->header.p == NULL) {
+		if (message_head_read(
+			m->c->mailbox, m->message->uid, head, &err) == -1) {
+			match_problem(m, &err);
+			return false;
+		}
+		m->header = span_first(head->header, head->fields);
+	}
+	*out = m->header;
+	return true;
+}
+
+/* What the cache knows of the header, or would. */
+static bool
+fields_need(struct search_match *m, struct span *out)
+{
+	struct err err = ERR_INIT;
+	struct span header;
+
+	if (m->fields.p == NULL && !known_get(m->c->known, KNOWN_FIELDS,
+				       m->message->uid, &m->fields)) {
+		if (!header_need(m, &header))
+			return false;
+		if (known_learn(m->c->known, m->message->uid, KNOWN_FIELDS,
+			header, &m->c->made, &m->fields, &err) == -1) {
+			match_problem(m, &err);
+			return false;
+		}
+	}
+	*out = m->fields;
 	return true;
 }
 
@@ -135,46 +199,56 @@ match_date(struct search_match *m, const struct search_key *k)
 	return day_fits(day, k->kind, SEARCH_BEFORE, k->day);
 }
 
-/* Date: as it was written, "disregarding time and timezone". */
 static bool
 match_sent(struct search_match *m, const struct search_key *k)
 {
-	struct span message;
-	struct field field;
-	struct civil civil;
+	struct span fields;
+	int32_t day;
 
-	if (!content_need(m, &message) ||
-	    !field_find(span_first(message, header_end(message).fields),
-		SPAN("Date"), &field) ||
-	    date_parse(field.value, &civil, NULL) == -1)
+	if (!fields_need(m, &fields))
 		return false;
-	civil.hour = civil.minute = civil.second = 0;
-	civil.offset = 0;
-	return day_fits(
-	    civil_to_time(&civil) / 86400, k->kind, SEARCH_SENTBEFORE, k->day);
+	day = known_day(fields);
+	return day != KNOWN_NO_DAY &&
+	       day_fits(day, k->kind, SEARCH_SENTBEFORE, k->day);
 }
 
+static bool
+match_header(struct search_match *m, const struct search_key *k)
+{
+	struct err err = ERR_INIT;
+	struct span fields;
+	unsigned number;
+	bool found = false;
+
+	if (known_field_find(k->field, &number)) {
+		if (!fields_need(m, &fields))
+			return false;
+		switch (known_field_has(fields, number, k->text)) {
+		case KNOWN_YES:
+			return true;
+		case KNOWN_NO:
+			return false;
+		case KNOWN_ASK:
+			break;
+		}
+	}
+	if (header_need(m, &fields) &&
+	    header_has(fields, k->field, k->text, &found, &err) == -1)
+		match_problem(m, &err);
+	return found;
+}
+
+/* BODY and TEXT. */
 static bool
 match_text(struct search_match *m, const struct search_key *k)
 {
 	struct err err = ERR_INIT;
 	struct span message;
 	bool found = false;
-	int outcome;
 
-	if (k->kind == SEARCH_HEADER) {
-		if (!content_need(m, &message))
-			return false;
-		outcome =
-		    header_has(span_first(message, header_end(message).fields),
-			k->field, k->text, &found, &err);
-	} else {
-		if (!structure_need(m, &message))
-			return false;
-		outcome = message_has(message, &m->structure,
-		    k->kind == SEARCH_TEXT, k->text, &found, &err);
-	}
-	if (outcome == -1)
+	if (structure_need(m, &message) &&
+	    message_has(message, &m->structure, k->kind == SEARCH_TEXT, k->text,
+		&found, &err) == -1)
 		match_problem(m, &err);
 	return found;
 }
@@ -231,6 +305,7 @@ match_kind(struct search_match *m, const struct search_key *k)
 	case SEARCH_OR:
 		return match_key(m, k->keys) || match_key(m, k->keys->next);
 	case SEARCH_HEADER:
+		return match_header(m, k);
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
 		return match_text(m, k);
@@ -245,7 +320,7 @@ match_key(struct search_match *m, const struct search_key *k)
 }
 
 int
-search_matches(const struct search_program *p, const struct search_context *c,
+search_matches(const struct search_program *p, struct search_context *c,
     uint32_t index, bool *match_out, struct err *err)
 {
 	CLEANUP(search_match_fini)

@@ -13,18 +13,26 @@
 /* Folding and UTF-8 make it longer; a line is never so much longer. */
 #define GROWTH 40
 
+int
+search_value_fold(struct span value, struct buf *folded, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf utf8;
+
+	buf_init(&utf8, 8 * value.len + 64);
+	if (encoded_words_decode(value, &utf8, err) == -1)
+		return -1;
+	return text_fold(buf_span(&utf8), folded, err);
+}
+
 /* One field's value, or the whole field ("Subject: ..."), has the needle. */
 static int
 value_has(
     struct span value, struct span needle, bool *found_out, struct err *err)
 {
-	CLEANUP(buf_fini) struct buf utf8;
 	CLEANUP(buf_fini) struct buf folded;
 
-	buf_init(&utf8, 8 * value.len + 64);
 	buf_init(&folded, GROWTH * value.len + 64);
-	if (encoded_words_decode(value, &utf8, err) == -1 ||
-	    text_fold(buf_span(&utf8), &folded, err) == -1)
+	if (search_value_fold(value, &folded, err) == -1)
 		return -1;
 	*found_out = span_find(buf_span(&folded), needle) >= 0;
 	return 0;

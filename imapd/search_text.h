@@ -9,9 +9,13 @@
 
 #include <stdbool.h>
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/span.h"
 #include "mime/structure.h"
+
+/* Appends a field's value in the form in which it is compared. */
+int search_value_fold(struct span value, struct buf *folded, struct err *err);
 
 /*
  * A field of that name has the needle in its value; an empty needle asks

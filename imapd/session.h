@@ -165,6 +165,7 @@ int session_uids(struct imap_session *s, const struct messages *m,
 
 /* The process: what a session needs of it. */
 struct store *host_store(struct host *host);
+struct records *host_records(struct host *host); /* may be NULL */
 struct counters *host_counters(struct host *host);
 uint64_t host_message_max(const struct host *host);
 void host_session_add(struct host *host, struct imap_session *s);

@@ -22,15 +22,9 @@ struct content {
 	time_t date;
 };
 
-struct found {
-	struct view *view; /* a reference */
-	uint32_t index;
-};
-
-/* Opens the file of a message, wherever it is by now. */
-static int
-message_open(
-    struct mailbox *m, uint32_t uid, struct found *found_out, struct err *err)
+int
+message_open(struct mailbox *m, uint32_t uid, struct message_found *found_out,
+    struct err *err)
 {
 	struct folder *f = m->folder;
 	CLEANUP(buf_fini) struct buf path;
@@ -67,8 +61,7 @@ message_open(
 	return err_set(err, ERR_POLICY, "the message is gone");
 }
 
-/* Line feeds without a carriage return before them. */
-static size_t
+size_t
 bare_line_feeds(struct span s)
 {
 	const char *p = s.p, *end = s.p + s.len;
@@ -81,7 +74,7 @@ bare_line_feeds(struct span s)
 	return count;
 }
 
-static void
+void
 to_crlf(struct span from, char *to)
 {
 	const char *p = from.p, *end = from.p + from.len;
@@ -179,7 +172,8 @@ content_convert(struct content *c, size_t bare, struct err *err)
 }
 
 static int
-content_fill(struct content *c, const struct found *found, struct err *err)
+content_fill(
+    struct content *c, const struct message_found *found, struct err *err)
 {
 	const struct message *m = view_at(found->view, found->index);
 	uint64_t size_virtual = m->size_virtual;
@@ -208,7 +202,7 @@ content_open(struct mailbox *m, uint32_t uid, struct content **content_out,
     struct err *err)
 {
 	CLEANUP(content_free) struct content *c = calloc(1, sizeof(*c));
-	struct found found = { 0 };
+	struct message_found found = { 0 };
 	int filled;
 
 	if (c == NULL)
@@ -254,7 +248,7 @@ content_date(const struct content *c)
 int
 message_date(struct mailbox *m, uint32_t uid, time_t *date_out, struct err *err)
 {
-	struct found found = { 0 };
+	struct message_found found = { 0 };
 	CLEANUP(fd_close) int fd = message_open(m, uid, &found, err);
 	struct stat st;
 

@@ -187,6 +187,22 @@ int folder_add(
 int folder_find_file(struct folder *f, struct span base, struct buf *path_out,
     bool *found_out, struct err *err);
 
+/* ---- content.c ---- */
+struct message_found {
+	struct view *view; /* a reference */
+	uint32_t index;
+};
+/*
+ * Opens the file of a message, wherever it is by now.  Answers the descriptor
+ * or -1 (ERR_POLICY: the message is gone).
+ */
+int message_open(struct mailbox *m, uint32_t uid,
+    struct message_found *found_out, struct err *err);
+/* Line feeds without a carriage return before them. */
+size_t bare_line_feeds(struct span s);
+/* Copies from with one before each: from.len + bare_line_feeds octets. */
+void to_crlf(struct span from, char *to);
+
 /* ---- leftovers.c ---- */
 /* Removes files in tmp/ that are older than 36 hours.  With the turn. */
 void leftovers_remove(struct folder *f);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/err.h"
 #include "common/span.h"
@@ -82,6 +83,25 @@ struct span content_span(const struct content *c);
  * conn_write_file takes its own.
  */
 int content_fd(const struct content *c);
+
+/*
+ * The header alone, for who needs no more: the front of the file is read, and
+ * what is behind it is not.  One struct serves for many messages in turn.
+ */
+struct message_head {
+	/* As content_span begins, the empty line included.  Borrowed until the
+	 * next read, or fini. */
+	struct span header;
+	size_t fields; /* octets of it without the empty line */
+	time_t date;   /* INTERNALDATE */
+	struct buf front, text;
+};
+void message_head_init(struct message_head *head);
+void message_head_fini(struct message_head *head);
+CLEANUP_DEFINE_VALUE(struct message_head, message_head_fini)
+/* Errors: content_open's. */
+int message_head_read(struct mailbox *m, uint32_t uid,
+    struct message_head *head, struct err *err);
 
 /* INTERNALDATE: the file's modification time. */
 time_t content_date(const struct content *c);

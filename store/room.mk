@@ -11,6 +11,7 @@ store_libstore_a_SOURCES = \
 	store/draft.c store/draft.h \
 	store/filename.c store/filename.h \
 	store/folder.c \
+	store/head.c \
 	store/inside.h \
 	store/keywordfile.c \
 	store/keywords.c store/keywords.h \
@@ -22,6 +23,8 @@ store_libstore_a_SOURCES = \
 	store/mutf7.c \
 	store/name.c store/name.h \
 	store/recent.c \
+	store/record_reader.c \
+	store/records.c store/records.h store/records_private.h \
 	store/scan.c store/scan.h \
 	store/subscriptions.c store/subscriptions.h \
 	store/sync.c store/sync_match.c store/sync_private.h \
@@ -65,3 +68,9 @@ tests_unit_test_store_threads_SOURCES = tests/unit/test_store_threads.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
 tests_unit_test_store_threads_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_records
+tests_unit_test_records_SOURCES = tests/unit/test_records.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_records_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(BDB_LIBS) $(unit_ldadd)

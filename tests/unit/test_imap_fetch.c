@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "imapd/fetch.h"
+#include "imapd/known.h"
 #include "imapd/search.h"
 #include "imapd/search_text.h"
 
@@ -23,7 +25,7 @@ test_request(void **state)
 		bool content, set_seen;
 		size_t left;
 	} rows[] = {
-		{ SPAN("ALL"), 4, true, false, 0 },
+		{ SPAN("ALL"), 4, false, false, 0 },
 		{ SPAN("full"), 5, true, false, 0 },
 		{ SPAN("FAST"), 3, false, false, 0 },
 		{ SPAN("FLAGS"), 1, false, false, 0 },
@@ -342,6 +344,114 @@ test_search_across_pieces(void **state)
 	}
 }
 
+/* Octets of a field's value: words, folds, and what breaks words. */
+static void
+value_random(unsigned *seed, unsigned max, struct buf *out)
+{
+	static const char *const pieces[] = { "Hello", "hello", "WORLD", " ",
+		"\r\n ", "\r\n\t",
+		"=?utf-8?B?5Lya6K2w?=", "=?iso-2022-jp?B?GyRCMnE1RBsoQg==?=",
+		"=?iso-8859-1?Q?=C4pfel?=", "=?x-not?Q?=C4?=", "\xe4",
+		"\xc3\xa4", "\xef\xbd\xb1", "<a@b.example>", "=?", "?=", ",",
+		"\"q\"", "\\" };
+	unsigned count = (unsigned)rand_r(seed) % (max + 1);
+
+	for (unsigned i = 0; i < count; i++)
+		buf_append_str(
+		    out, pieces[(unsigned)rand_r(seed) % ROWS(pieces)]);
+	/* Now and then one that is too long to be kept. */
+	for (unsigned i = rand_r(seed) % 40 == 0 ? 0 : 2000; i < 2000; i++)
+		buf_append(out, SPAN("Long. "));
+}
+
+static void
+header_random(unsigned *seed, struct buf *out)
+{
+	static const char *const names[] = { "Subject", "SUBJECT", "From", "To",
+		"Cc", "Bcc", "Message-ID", "References", "List-Id", "Sender",
+		"X-Other", "Reply-To", "In-Reply-To", "Date" };
+	unsigned count = (unsigned)rand_r(seed) % 20;
+
+	for (unsigned i = 0; i < count; i++) {
+		buf_append_fmt(
+		    out, "%s: ", names[(unsigned)rand_r(seed) % ROWS(names)]);
+		value_random(seed, 12, out);
+		buf_append(out, SPAN("\r\n"));
+	}
+}
+
+/* What is kept of a header answers as the header does, or says to ask it. */
+static void
+test_known_fields(void **state)
+{
+	static const char *const asked[] = { "Subject", "from", "TO", "Cc",
+		"Bcc", "Message-Id", "References", "List-Id", "Sender",
+		"Reply-To", "In-Reply-To" };
+	unsigned seed = 7, yes = 0, no = 0, ask = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 3000; round++) {
+		CLEANUP(buf_fini) struct buf header = { .max = 1 << 20 };
+		CLEANUP(buf_fini) struct buf needle = { .max = 1 << 20 };
+		CLEANUP(buf_fini) struct buf folded = { .max = 1 << 20 };
+		CLEANUP(buf_fini) struct buf made = { .max = 1 << 20 };
+		const char *name = asked[(unsigned)rand_r(&seed) % ROWS(asked)];
+		struct span fields;
+		unsigned number;
+		bool found;
+
+		header_random(&seed, &header);
+		value_random(&seed, 2, &needle);
+		assert_int_equal(
+		    search_value_fold(buf_span(&needle), &folded, NULL), 0);
+		assert_int_equal(known_learn(NULL, 1, KNOWN_FIELDS,
+				     buf_span(&header), &made, &fields, NULL),
+		    0);
+		assert_true(known_field_find(span_str(name), &number));
+		assert_int_equal(header_has(buf_span(&header), span_str(name),
+				     buf_span(&folded), &found, NULL),
+		    0);
+		switch (known_field_has(fields, number, buf_span(&folded))) {
+		case KNOWN_YES:
+			assert_true(found);
+			yes++;
+			break;
+		case KNOWN_NO:
+			assert_false(found);
+			no++;
+			break;
+		case KNOWN_ASK:
+			ask++;
+			break;
+		}
+		assert_int_equal(
+		    known_day(fields), header_day(buf_span(&header)));
+	}
+	assert_true(yes > 300 && no > 300 && ask > 3);
+	assert_false(known_field_find(SPAN("X-Other"), &seed));
+}
+
+static void
+test_header_day(void **state)
+{
+	static const struct {
+		struct span fields;
+		int32_t day;
+	} rows[] = {
+		{ SPAN("Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n"), 0 },
+		{ SPAN("Date: Thu, 1 Jan 1970 23:59:59 -0900\r\n"), 0 },
+		{ SPAN("date: 31 Dec 1969 00:00:00 +0900\r\n"), -1 },
+		{ SPAN("Date: x\r\nDate: 1 Jan 1970 00:00 +0000\r\n"),
+		    KNOWN_NO_DAY },
+		{ SPAN("Subject: x\r\n"), KNOWN_NO_DAY },
+		{ SPAN(""), KNOWN_NO_DAY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_int_equal(header_day(rows[i].fields), rows[i].day);
+}
+
 int
 main(void)
 {
@@ -353,6 +463,8 @@ main(void)
 		cmocka_unit_test(test_search_grammar),
 		cmocka_unit_test(test_search_text),
 		cmocka_unit_test(test_search_across_pieces),
+		cmocka_unit_test(test_known_fields),
+		cmocka_unit_test(test_header_day),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

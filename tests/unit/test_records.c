@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* store/records: what is found, and what is not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/store_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/records.h"
+
+enum {
+	KIND_A,
+	KIND_B
+};
+
+static struct records *
+records_of(const struct store_rig *rig)
+{
+	char path[128];
+	struct records_options options = { .directory = path,
+		.memory_octets = 1024 * 1024,
+		.disk_octets = 1 << 30 };
+	struct records *r = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/aozora/records", rig->path);
+	assert_int_equal(records_new(&options, &r, NULL), 0);
+	return r;
+}
+
+static void
+deliver(const struct store_rig *rig, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		(void)store_rig_deliver(rig, "INBOX", "a: b\r\n\r\n", NULL);
+}
+
+/* The value that test and record agree on. */
+static struct span
+value_of(uint32_t uid, unsigned kind, char text[64])
+{
+	return span_of(text, (size_t)snprintf(text, 64, "%s %u",
+				 kind == KIND_A ? "a" : "b", uid));
+}
+
+static bool
+has(struct record_reader *r, unsigned kind, uint32_t uid)
+{
+	struct span value;
+	char text[64];
+
+	if (!record_get(r, kind, uid, &value))
+		return false;
+	assert_true(span_eq(value, value_of(uid, kind, text)));
+	return true;
+}
+
+static void
+put_from(struct record_reader *r, uint32_t uid, uint32_t last)
+{
+	char text[64];
+
+	for (; uid <= last; uid++)
+		for (unsigned kind = KIND_A; kind <= KIND_B; kind++)
+			record_put(r, kind, uid, value_of(uid, kind, text));
+}
+
+/* How many of the uids up to last have a record, by asking in order. */
+static unsigned
+count_known(
+    struct records *r, struct mailbox *m, uint32_t last, size_t expected)
+{
+	CLEANUP(record_reader_free)
+	struct record_reader *reader = record_reader_new(r, m, expected);
+	unsigned count = 0;
+
+	for (uint32_t uid = 1; uid <= last; uid++)
+		count += has(reader, KIND_A, uid) && has(reader, KIND_B, uid);
+	return count;
+}
+
+static void
+test_put_and_get(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	CLEANUP(mailbox_close) struct mailbox *m = NULL;
+	struct record_reader *reader;
+	struct span value;
+
+	deliver(rig, 300);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	assert_int_equal(count_known(r, m, 300, 300), 0);
+	reader = record_reader_new(r, m, 300);
+	put_from(reader, 1, 200);
+	/* No such message: nothing is kept for it. */
+	record_put(reader, KIND_A, 301, SPAN("x"));
+	record_reader_free(reader);
+	assert_int_equal(count_known(r, m, 310, 310), 200);
+	assert_int_equal(count_known(r, m, 310, 1), 200);
+	/* Over what is there, and beyond. */
+	reader = record_reader_new(r, m, 1);
+	put_from(reader, 150, 300);
+	record_reader_free(reader);
+	assert_int_equal(count_known(r, m, 300, 300), 300);
+
+	/* In any order. */
+	reader = record_reader_new(r, m, 300);
+	for (uint32_t uid = 300; uid > 7; uid -= 7)
+		(void)has(reader, KIND_A, uid);
+	for (uint32_t uid = 2; uid <= 300; uid += 7)
+		(void)has(reader, KIND_A, uid);
+	assert_false(record_get(reader, KIND_A, 301, &value));
+	record_reader_free(reader);
+
+	/* A process that begins anew finds them. */
+	records_free(r);
+	r = records_of(rig);
+	assert_int_equal(count_known(r, m, 300, 300), 300);
+}
+
+static void
+test_none(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	CLEANUP(records_free) struct records *second = records_of(rig);
+	CLEANUP(mailbox_close) struct mailbox *m = NULL;
+	struct record_reader *reader;
+	struct span value;
+
+	deliver(rig, 20);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	/* All functions take none. */
+	assert_null(record_reader_new(NULL, m, 1));
+	assert_false(record_get(NULL, KIND_A, 1, &value));
+	record_put(NULL, KIND_A, 1, SPAN("x"));
+	record_reader_free(NULL);
+	/* Another process has the table. */
+	assert_int_equal(count_known(r, m, 20, 20), 0);
+	assert_null(record_reader_new(second, m, 1));
+	/* Switched off, and on. */
+	records_limit(r, 1024 * 1024, 0);
+	assert_null(record_reader_new(r, m, 1));
+	records_limit(r, 1024 * 1024, 1 << 30);
+	reader = record_reader_new(r, m, 20);
+	assert_non_null(reader);
+	put_from(reader, 1, 20);
+	record_reader_free(reader);
+	assert_int_equal(count_known(r, m, 20, 20), 20);
+}
+
+/* A record is of a file, not of a number. */
+static void
+test_other_file(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	struct mailbox *m;
+	struct record_reader *reader;
+	char path[256];
+
+	deliver(rig, 50);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	reader = record_reader_new(r, m, 50);
+	put_from(reader, 1, 50);
+	record_reader_free(reader);
+	mailbox_close(m);
+	assert_int_equal(store_rig_count(rig, "cur"), 50);
+
+	/* The list is lost: the UIDs begin anew, in the same order. */
+	(void)snprintf(path, sizeof(path), "%s/dovecot-uidlist", rig->maildir);
+	assert_int_equal(unlink(path), 0);
+	(void)snprintf(path, sizeof(path),
+	    "set -e; cd %s/cur; rm $(ls | head -1)", rig->maildir);
+	assert_int_equal(system(path), 0);
+	account_unref(rig->account);
+	store_free(rig->store);
+	rig->store = store_rig_again(rig, &rig->account);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	assert_int_equal(view_count(mailbox_view(m)), 49);
+	assert_int_equal(view_at(mailbox_view(m), 0)->uid, 1);
+	assert_int_equal(count_known(r, m, 50, 50), 0);
+	assert_int_equal(count_known(r, m, 50, 1), 0);
+	reader = record_reader_new(r, m, 50);
+	put_from(reader, 1, 50);
+	record_reader_free(reader);
+	assert_int_equal(count_known(r, m, 50, 50), 49);
+	mailbox_close(m);
+}
+
+static void
+test_sizes(void **state)
+{
+	static char text[RECORD_MAX + 1];
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	CLEANUP(mailbox_close) struct mailbox *m = NULL;
+	struct record_reader *reader;
+	struct span value;
+
+	deliver(rig, 60);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	reader = record_reader_new(r, m, 60);
+	for (uint32_t uid = 1; uid <= 60; uid++) {
+		memset(text, (int)uid, sizeof(text));
+		record_put(reader, KIND_A, uid, span_of(text, RECORD_MAX));
+		record_put(reader, KIND_B, uid, span_of(text, sizeof(text)));
+		record_put(reader, 2, uid, SPAN(""));
+	}
+	record_reader_free(reader);
+	for (size_t expected = 1; expected <= 60; expected += 59) {
+		reader = record_reader_new(r, m, expected);
+		for (uint32_t uid = 1; uid <= 60; uid++) {
+			assert_true(record_get(reader, KIND_A, uid, &value));
+			assert_int_equal(value.len, RECORD_MAX);
+			assert_int_equal(value.p[RECORD_MAX - 1], (char)uid);
+			assert_false(record_get(reader, KIND_B, uid, &value));
+			assert_true(record_get(reader, 2, uid, &value));
+			assert_int_equal(value.len, 0);
+		}
+		record_reader_free(reader);
+	}
+}
+
+/* A full table: the longest unused mailbox goes, and the file shrinks. */
+static void
+test_full(void **state)
+{
+	static const char filler[20000];
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	CLEANUP(mailbox_close) struct mailbox *m = NULL;
+	CLEANUP(mailbox_close) struct mailbox *other = NULL;
+	struct record_reader *reader;
+
+	deliver(rig, 200);
+	assert_int_equal(mailbox_create(rig->account, SPAN("Other"), NULL), 0);
+	for (int i = 0; i < 20; i++)
+		(void)store_rig_deliver(rig, "Other", "a: b\r\n\r\n", NULL);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	other = store_rig_open(rig, "Other", MAILBOX_WRITE);
+	records_limit(r, 1024 * 1024, 2 * 1024 * 1024);
+	reader = record_reader_new(r, other, 20);
+	put_from(reader, 1, 20);
+	record_reader_free(reader);
+	assert_false(records_due(r));
+	reader = record_reader_new(r, m, 200);
+	put_from(reader, 1, 200);
+	for (uint32_t uid = 1; uid <= 200; uid++)
+		record_put(reader, 3, uid, span_of(filler, sizeof(filler)));
+	record_reader_free(reader);
+	/* Full: what is there is read, nothing more is written. */
+	assert_true(records_due(r));
+	assert_int_equal(count_known(r, other, 20, 20), 20);
+	assert_int_equal(count_known(r, m, 200, 200), 200);
+	/* Used in the same hour: the larger one leaves. */
+	records_tend(r);
+	assert_false(records_due(r));
+	assert_int_equal(count_known(r, m, 200, 200), 0);
+	assert_int_equal(count_known(r, other, 20, 20), 20);
+	reader = record_reader_new(r, m, 200);
+	put_from(reader, 1, 200);
+	record_reader_free(reader);
+	assert_int_equal(count_known(r, m, 200, 200), 200);
+	assert_false(records_due(r));
+}
+
+/* LeakSanitizer asks for it: see test_directory_parts.c. */
+const char *__lsan_default_suppressions(void);
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libdb-5.3.so\n";
+}
+
+#define TEST(f)                                                                \
+	cmocka_unit_test_setup_teardown(f, store_rig_setup, store_rig_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_put_and_get),
+		TEST(test_none),
+		TEST(test_other_file),
+		TEST(test_sizes),
+		TEST(test_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
