@@ -6,7 +6,7 @@
 #include "common/ascii.h"
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
-	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", NULL };
+	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage", NULL };
 
 enum token_type {
 	TOKEN_WORD,

@@ -49,6 +49,7 @@ master_conf_free(struct master_conf *conf)
 	conf_section_fini(&daemon_tls_section, &conf->tls);
 	conf_section_fini(&users_section, &conf->users);
 	conf_section_fini(&metrics_section, &conf->metrics);
+	conf_section_fini(&manage_section, &conf->manage);
 	conf_listeners_fini(&conf->listeners);
 	free(conf->file);
 	free(conf);
@@ -348,6 +349,9 @@ parse_sections(struct master_conf *conf, struct err *err)
 		-1 ||
 	    conf_parse(&metrics_section, text, conf->file, &conf->metrics,
 		err) == -1 ||
+	    conf_parse(&manage_section, text, conf->file, &conf->manage, err) ==
+		-1 ||
+	    manage_conf_check(&conf->manage, conf->file, err) == -1 ||
 	    conf_listeners_parse(text, conf->file, &conf->listeners, err) == -1)
 		return -1;
 	(void)daemon_uid_range(

@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "common/daemon.h"
 #include "common/err.h"
+#include "master/manage_conf.h"
 #include "master/metrics_conf.h"
 #include "master/service.h"
 
@@ -24,6 +25,7 @@ struct master_conf {
 	struct daemon_tls_conf tls;
 	struct users_conf users;
 	struct metrics_conf metrics;
+	struct manage_conf manage; /* the command's; here to be checked */
 	/* With "metrics" among them, from its own section. */
 	struct conf_listeners listeners;
 	struct buf pem; /* of all certificate files, one behind the other */

@@ -29,6 +29,8 @@ int hikyaku_reload(struct command_context *ctx, int argc, char **argv);
 int hikyaku_status(struct command_context *ctx, int argc, char **argv);
 int hikyaku_check(struct command_context *ctx, int argc, char **argv);
 int hikyaku_account(struct command_context *ctx, int argc, char **argv);
+int hikyaku_kind(struct command_context *ctx, int argc, char **argv);
+int hikyaku_passwd(struct command_context *ctx, int argc, char **argv);
 int hikyaku_rule(struct command_context *ctx, int argc, char **argv);
 
 /* Reads the top level of the configuration; complains and answers -1. */

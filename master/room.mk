@@ -6,6 +6,7 @@ master_libmaster_a_SOURCES = \
 	master/conf.c master/conf.h master/conf_check.c \
 	master/feed.c master/feed.h \
 	master/lookup.c master/lookup.h \
+	master/manage_conf.c master/manage_conf.h \
 	master/master.c master/loop.h master/master.h \
 	master/metrics.c master/metrics.h \
 	master/metrics_conf.c master/metrics_conf.h \
@@ -32,10 +33,17 @@ master_metricsd_LDADD = master/libmaster.a store/libstore.a \
 
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
-	master/hikyaku_account.c master/hikyaku_rule.c \
-	master/hikyaku_run.c master/hikyaku_status.c
-master_hikyaku_LDADD = master/libmaster.a tenants/libtenants.a \
-	store/libstore.a mime/libmime.a common/libcommon.a \
+	master/ask.c master/ask.h master/hikyaku_account.c \
+	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \
+	master/manage.c master/manage.h \
+	master/manage_add.c master/manage_new.h \
+	master/manage_find.c master/manage_options.c \
+	master/manage_passwd.c master/manage_set.c \
+	master/manage_show.c master/manage_tenant.c \
+	master/record.c master/record.h
+master_hikyaku_LDADD = master/libmaster.a tenants/libprovision.a \
+	tenants/libdirectory.a tenants/libtenants.a store/libstore.a mime/libmime.a \
+	common/libcommon.a $(LDAP_LIBS) $(JANSSON_LIBS) $(CRYPT_LIBS) \
 	$(ICU_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 EXTRA_DIST += master/hikyaku.conf.example master/hikyakud.service.in

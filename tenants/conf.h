@@ -33,6 +33,7 @@ struct tenantd_conf {
 	uint64_t hash_threads; /* 0: one a processor */
 	uint64_t hash_waiting; /* slow hashes of one tenant */
 	struct penalty_conf penalty;
+	uint64_t password_cost; /* of yescrypt, for new passwords */
 };
 
 extern const struct conf_section tenantd_section;

@@ -217,6 +217,13 @@ password_is_clear(struct span stored)
 int
 password_hash(struct span password, struct buf *out, struct err *err)
 {
+	return password_hash_cost(password, 0, out, err);
+}
+
+int
+password_hash_cost(
+    struct span password, unsigned cost, struct buf *out, struct err *err)
+{
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	char phrase[CRYPT_MAX_PASSPHRASE_SIZE];
 	struct crypt_data *data;
@@ -226,7 +233,7 @@ password_hash(struct span password, struct buf *out, struct err *err)
 	if (!text_of(password, phrase, sizeof(phrase)))
 		return err_set(err, ERR_LIMIT, "password: too long, or a NUL");
 	if (crypt_gensalt_rn(
-		"$y$", 0, NULL, 0, setting, (int)sizeof(setting)) == NULL ||
+		"$y$", cost, NULL, 0, setting, (int)sizeof(setting)) == NULL ||
 	    (data = calloc(1, sizeof(*data))) == NULL)
 		return err_sys(err, "crypt_gensalt_rn");
 	got = crypt_r(phrase, setting, data);

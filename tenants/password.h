@@ -47,6 +47,9 @@ bool password_is_slow(struct span stored);
 
 /* Appends "{CRYPT}$y$..." with a fresh salt. */
 int password_hash(struct span password, struct buf *out, struct err *err);
+/* cost: of yescrypt, 1 to 11, or 0 for libcrypt's default, which is 5. */
+int password_hash_cost(
+    struct span password, unsigned cost, struct buf *out, struct err *err);
 
 /* It is the password itself. */
 bool password_is_clear(struct span stored);

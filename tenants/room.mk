@@ -45,6 +45,16 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/told.c tenants/told.h \
 	tenants/verify.c tenants/verify.h
 
+# Provisioning: what edits the directory instead of reading it.
+noinst_LIBRARIES += tenants/libprovision.a
+tenants_libprovision_a_SOURCES = \
+	tenants/csv.c tenants/csv.h \
+	tenants/editor.c tenants/editor.h \
+	tenants/field.c tenants/field.h \
+	tenants/kind.c tenants/kind.h \
+	tenants/naming.c tenants/naming.h \
+	tenants/password_new.c tenants/password_new.h
+
 daemon_PROGRAMS += tenants/tenantd
 tenants_tenantd_SOURCES = tenants/tenantd.c
 tenants_tenantd_LDADD = tenants/libdirectory.a tenants/libtenants.a \
@@ -53,8 +63,8 @@ tenants_tenantd_LDADD = tenants/libdirectory.a tenants/libtenants.a \
 
 daemon_PROGRAMS += tenants/hash-password
 tenants_hash_password_SOURCES = tenants/hash_password.c
-tenants_hash_password_LDADD = tenants/libdirectory.a common/libcommon.a \
-	$(OPENSSL_LIBS) $(CRYPT_LIBS)
+tenants_hash_password_LDADD = tenants/libprovision.a tenants/libdirectory.a \
+	common/libcommon.a $(OPENSSL_LIBS) $(CRYPT_LIBS)
 
 dist_daemon_SCRIPTS += tenants/ldap/hikyaku-slapd
 dist_schema_DATA += tenants/ldap/schema.ldif tenants/ldap/config.ldif.in \
@@ -119,3 +129,14 @@ tests_fuzz_fuzz_rule_SOURCES = tests/fuzz/fuzz_rule.c tests/unit/rule_rig.h
 tests_fuzz_fuzz_rule_LDADD = tenants/libtenants.a mime/libmime.a \
 	common/libcommon.a $(ICU_LIBS)
 tests_fuzz_fuzz_rule_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_provision
+tests_unit_test_provision_SOURCES = tests/unit/test_provision.c
+tests_unit_test_provision_LDADD = tenants/libprovision.a mime/libmime.a \
+	common/libcommon.a $(LDAP_LIBS) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_csv
+tests_fuzz_fuzz_csv_SOURCES = tests/fuzz/fuzz_csv.c
+tests_fuzz_fuzz_csv_LDADD = tenants/libprovision.a mime/libmime.a \
+	common/libcommon.a $(LDAP_LIBS)
+tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

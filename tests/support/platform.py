@@ -73,6 +73,7 @@ tenantd {{
 	bind-dn = "cn=tenantd,ou=platform,o=hikyaku"
 	password-file = "{root}/ldap/tenantd.password"
 {tenantd}}}
+manage {{ password-file = "{root}/ldap/operator.password" }}
 smtpd {{
 	mechanisms = {{ {mechanisms} }}
 {smtpd}}}

@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""hikyaku account, group, domain, tenant, class, passwd."""
+
+import base64
+import csv
+import io
+import json
+import os
+import pathlib
+import pty
+import re
+import subprocess
+import time
+
+import pytest
+from support.platform import PASSWORD
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+KINDS = ("tenant", "domain", "account", "group", "class")
+DONE, REFUSED, USAGE, NOT_FOUND, NO_DIRECTORY = 0, 1, 2, 4, 5
+
+
+class Tool:
+    """The command against one platform."""
+
+    def __init__(self, platform):
+        self.platform = platform
+        self.secret = platform.root / "admin.password"
+        self.secret.write_text(PASSWORD + "\n")
+
+    def __call__(self, *args, stdin="", status=DONE):
+        got = subprocess.run([*self.platform.command, *args], input=stdin,
+                             capture_output=True, text=True, timeout=60,
+                             check=False)
+        assert got.returncode == status, (args, got.stdout, got.stderr)
+        return got.stdout if status == DONE else got.stderr
+
+    def as_(self, who, *args, **how):
+        return self(*args, "--as", who, "--password-file", str(self.secret),
+                    **how)
+
+    def show(self, kind, name):
+        return json.loads(self(kind, "show", name, "--json"))
+
+    def stored(self, address, attribute):
+        """Values of an attribute, as tenantd sees them."""
+        root = self.platform.root / "ldap"
+        got = subprocess.run(
+            ["ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H",
+             "ldap://127.0.0.1:%d" % self.platform.ports["ldap"], "-D",
+             "cn=tenantd,ou=platform,o=hikyaku", "-y",
+             str(root / "tenantd.password"), "-b", "ou=tenants,o=hikyaku",
+             "(mailLocalAddress=%s)" % address, attribute],
+            capture_output=True, text=True, check=True).stdout
+        return [base64.b64decode(value) if colon else value.encode()
+                for colon, value in re.findall(
+                    r"^%s:(:?) (.*)$" % attribute, got, re.M)]
+
+
+@pytest.fixture(scope="module")
+def tool(platform):
+    return Tool(platform)
+
+
+def can_login(platform, login, password):
+    try:
+        platform.pop(login, password).quit()
+    except Exception as error:  # pylint: disable=broad-except
+        assert "AUTH" in str(error) or "wrong" in str(error).lower(), error
+        return False
+    return True
+
+
+def eventually(check, seconds=2.0):
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture(scope="module")
+def hoshi(tool):
+    """A brand that was made by the command alone."""
+    tool("tenant", "add", "hoshi", "--name", "Hoshi Net", "--class", "basic",
+         "--host", "mail.hoshi.example", "--max-quota", "10G")
+    tool("domain", "add", "hoshi.example", "--tenant", "hoshi")
+    tool("account", "add", "sora@hoshi.example", "--name", "空", "--quota",
+         "1G", "--alias", "sky@hoshi.example", "--ask-password",
+         stdin="sora-1\n")
+    tool("account", "add", "umi@hoshi.example")
+    return "hoshi"
+
+
+# ---- the page ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_page_tells_every_field(tool, kind):
+    page = (TOP / "man/hikyaku-account.1").read_text()
+    told = set(re.findall(r"^\.It Cm (\S+) .*Pq", page, re.M))
+    text = tool(kind, "help")
+    fields = set(re.findall(r"^    --(\S+)", text, re.M))
+    assert len(fields) > 3
+    assert not fields - told
+    every = set()
+    for other in KINDS:
+        every |= set(re.findall(r"^    --(\S+)", tool(other, "help"), re.M))
+    assert told == every
+
+
+# ---- a brand from nothing ------------------------------------------------------
+
+
+def test_new_brand_takes_mail_and_logins(platform, tool, hoshi):
+    assert eventually(
+        lambda: can_login(platform, "sora@hoshi.example", "sora-1"))
+    platform.send(b"Subject: first\r\n\r\nx\r\n", to="sky@hoshi.example")
+    box = platform.pop("sora@hoshi.example", "sora-1")
+    assert box.stat()[0] == 1
+    box.quit()
+    got = tool.show("tenant", "hoshi")
+    assert got["name"] == "Hoshi Net" and got["status"] == "active"
+    assert got["uid"] >= 200000 and got["max-quota"] == 10 << 30
+    assert tool.show("domain", "hoshi.example")["tenant"] == "hoshi"
+    # Another one never gets the same number.
+    tool("tenant", "add", "tsuki")
+    assert tool.show("tenant", "tsuki")["uid"] != got["uid"]
+
+
+def test_add_of_a_tenant_that_was_cut_short(platform, tool, hoshi):
+    platform.ldap("ldapdelete", "",
+                  "cn=owners,ou=admins,ou=hoshi,ou=tenants,o=hikyaku",
+                  "ou=admins,ou=hoshi,ou=tenants,o=hikyaku")
+    tool("tenant", "add", "hoshi")
+    assert tool.show("tenant", "hoshi")["name"] == "Hoshi Net"
+    error = tool("tenant", "add", "hoshi", status=REFUSED)
+    assert "Already exists" in error
+
+
+# ---- passwords -----------------------------------------------------------------
+
+
+def test_passwd(platform, tool, hoshi):
+    address = "sora@hoshi.example"
+    tool("passwd", address, stdin="sora-2\n")
+    assert eventually(lambda: can_login(platform, address, "sora-2"))
+    assert not can_login(platform, address, "sora-1")
+    value = tool.stored(address, "userPassword")[0]
+    assert value.startswith(b"{CRYPT}$y$j9T$")
+    secrets = tool.stored(address, "hkSecret")
+    assert len(secrets) == 1 and b" {SCRAM-SHA-256}" in secrets[0]
+    # Users change their own, help desks other people's.
+    tool.secret.write_text("sora-2")
+    tool.as_(address, "passwd", address, stdin="sora-3\n")
+    tool.secret.write_text(PASSWORD)
+    assert eventually(lambda: can_login(platform, address, "sora-3"))
+    tool.as_("desk@aozora.example", "passwd", "taro@aozora.example",
+             stdin=PASSWORD + "\n")
+    error = tool.as_("desk@aozora.example", "passwd", address, stdin="x\n",
+                     status=NOT_FOUND)
+    assert "desk@aozora.example" in error
+    # Parents see their children, and nobody else.
+    parent = "hanako@aozora.example"
+    assert "jiro@aozora.example" in tool.as_(parent, "account", "list")
+    assert "taro" not in tool.as_(parent, "account", "list")
+    tool.as_(parent, "account", "set", "jiro@aozora.example", "--virus-scan",
+             "yes")
+    tool.as_(parent, "account", "set", "taro@aozora.example", "--virus-scan",
+             "yes", status=NOT_FOUND)
+
+
+def test_clear_secret_only_where_allowed(tool, hoshi):
+    """CRAM-MD5 needs the password itself: RFC 2195."""
+    error = tool("passwd", "sora@hoshi.example", "--cram-md5",
+                 stdin="sora-4\n", status=REFUSED)
+    assert "keep-secret" in error and "sora-4" not in error
+    tool("passwd", "jiro@aozora.example", "--cram-md5",
+         stdin=PASSWORD + "\n")
+    assert len(tool.stored("jiro@aozora.example", "hkSecret")) == 2
+    tool("passwd", "jiro@aozora.example", stdin=PASSWORD + "\n")
+    assert len(tool.stored("jiro@aozora.example", "hkSecret")) == 1
+
+
+def on_terminal(argv, answers):
+    """What a command shows when a person types the answers."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(argv[0], argv)
+    shown = b""
+    for count, answer in enumerate(answers):
+        while shown.count(b": ") <= count:
+            shown += os.read(fd, 1000)
+        os.write(fd, answer + b"\n")
+    try:
+        while True:
+            shown += os.read(fd, 1000)
+    except OSError:
+        pass
+    return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_terminal_shows_no_password(platform, tool, hoshi):
+    argv = [*platform.command, "passwd", "sora@hoshi.example"]
+    shown, status = on_terminal(argv, [b"typed-1", b"typed-1"])
+    assert status == DONE and b"typed-1" not in shown
+    assert eventually(
+        lambda: can_login(platform, "sora@hoshi.example", "typed-1"))
+    shown, status = on_terminal(argv, [b"typed-2", b"other"])
+    assert status == USAGE and b"not the same" in shown
+    assert b"typed-2" not in shown and b"other" not in shown
+
+
+def test_bad_passwords(tool, hoshi):
+    for given in ("", "\n", "x" * 1025 + "\n"):
+        tool("passwd", "sora@hoshi.example", stdin=given, status=USAGE)
+    tool("passwd", "nobody@hoshi.example", stdin="x\n", status=NOT_FOUND)
+
+
+# ---- set, show, list ---------------------------------------------------------------
+
+
+def test_set(tool, hoshi):
+    address = "sora@hoshi.example"
+
+    def put(*args, **how):
+        tool("account", "set", address, *args, **how)
+        return tool.show("account", address)
+
+    got = put("--add-alias", "star@hoshi.example", "--quota", "2G",
+              "--forward-to", "a@x.example B@Y.example",
+              "--spam-level=high", "--virus-scan", "no",
+              "--auto-reply-text", "one\ntwo", "--auto-reply-start",
+              "2026-08-10T09:00:00+09:00")
+    assert sorted(got["alias"]) == ["sky@hoshi.example", "star@hoshi.example"]
+    assert got["quota"] == 2 << 30
+    assert sorted(got["forward-to"]) == ["B@y.example", "a@x.example"]
+    assert got["spam-level"] == "high" and got["virus-scan"] is False
+    assert got["auto-reply-text"] == "one\ntwo"
+    assert got["auto-reply-start"] == "2026-08-10T00:00:00Z"
+    # Said twice, or not there: the same in the end.
+    got = put("--add-alias", "star@hoshi.example",
+              "--remove-alias", "sky@hoshi.example",
+              "--remove-forward-to", "never@x.example", "--no-quota")
+    assert got["alias"] == ["star@hoshi.example"] and "quota" not in got
+    assert got["address"] == address
+    got = put("--alias", "sky@hoshi.example moon@hoshi.example",
+              "--no-forward-to")
+    assert sorted(got["alias"]) == ["moon@hoshi.example", "sky@hoshi.example"]
+    got = put("--no-alias", "--add-alias", "sky@hoshi.example")
+    assert got["alias"] == ["sky@hoshi.example"]
+    assert tool.stored(address, "mailLocalAddress")[0] == address.encode()
+    # People are named by any address, and stored as who they are.
+    tool("account", "set", "umi@hoshi.example", "--parent",
+         "sky@hoshi.example")
+    assert tool.show("account", "umi@hoshi.example")["parent"] == address
+
+
+REFUSALS = {
+    "an address that somebody has":
+        (("--add-alias", "hanako@aozora.example"), REFUSED, "non-unique"),
+    "a size":
+        (("--quota", "5X"), USAGE, "quota"),
+    "a word":
+        (("--spam-level", "huge"), USAGE, "low, medium, high"),
+    "a rule too many":
+        (tuple(w for i in range(11) for w in (
+            "--quarantine-rule", "%d: size>=1KB" % (i + 1))), REFUSED,
+         "hkQuarantineRule"),
+    "a class that is none":
+        (("--class", ""), USAGE, "class"),
+    "the primary address":
+        (("--remove-alias", "sora@hoshi.example"), USAGE, "rename"),
+    "a person who is nobody":
+        (("--parent", "nobody@hoshi.example"), REFUSED, "no account"),
+    "an option that is none":
+        (("--no-such", "x"), USAGE, "no such option"),
+    "a field of another kind":
+        (("--catch-all", "a@b.example"), USAGE, "no such option"),
+    "what the server writes":
+        (("--created", "x"), USAGE, "by hand"),
+    "one value more":
+        (("--add-quota", "1G"), USAGE, "one value"),
+    "no value":
+        (("--quota",), USAGE, "expected a value"),
+    "nothing":
+        ((), USAGE, "nothing to set"),
+    "two names":
+        (("more@hoshi.example", "--quota", "1G"), USAGE, "not expected"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals(tool, hoshi, name):
+    args, status, words = REFUSALS[name]
+    before = tool.show("account", "sora@hoshi.example")
+    error = tool("account", "set", "sora@hoshi.example", *args,
+                 status=status)
+    assert words in error
+    assert tool.show("account", "sora@hoshi.example") == before
+
+
+def test_slapd_decides(tool):
+    owner = "admin@aozora.example"
+    tool.as_(owner, "account", "set", "hanako@aozora.example", "--quota",
+             "300M")
+    assert "Insufficient access" in tool.as_(
+        owner, "account", "set", "hanako@aozora.example", "--max-quota",
+        "9G", status=REFUSED)
+    tool.as_(owner, "account", "set", "yuki@midori.example", "--quota", "1M",
+             status=NOT_FOUND)
+    tool.as_(owner, "account", "add", "new@aozora.example", "--tenant",
+             "aozora")
+    tool.as_(owner, "account", "add", "new@midori.example", "--tenant",
+             "aozora", status=REFUSED)
+    listed = tool.as_(owner, "account", "list")
+    assert "hanako@aozora.example" in listed and "midori" not in listed
+    tool.secret.write_text("wrong")
+    assert "Invalid credentials" in tool.as_(
+        owner, "account", "list", status=NO_DIRECTORY)
+    tool.secret.write_text(PASSWORD)
+
+
+def test_suspend_and_resume(platform, tool, hoshi):
+    def codes():
+        with platform.smtp() as s:
+            s.mail("someone@outside.example")
+            return s.rcpt("umi@hoshi.example")[0]
+
+    tool("account", "suspend", "umi@hoshi.example")
+    assert eventually(lambda: codes() == 450)
+    tool("account", "resume", "umi@hoshi.example")
+    assert eventually(lambda: codes() == 250)
+    tool("tenant", "suspend", "hoshi")
+    assert eventually(lambda: codes() == 450)
+    tool("tenant", "resume", "hoshi")
+    assert eventually(lambda: codes() == 250)
+
+
+def test_list(tool, hoshi):
+    rows = json.loads(tool("account", "list", "--tenant", "aozora",
+                           "--json"))
+    assert {"hanako@aozora.example", "suspended@aozora.example"} <= {
+        r["address"] for r in rows}
+    assert all(r["tenant"] == "aozora" for r in rows)
+    rows = json.loads(tool("account", "list", "--status", "suspended",
+                           "--json", "--columns", "address,status"))
+    assert {"address": "suspended@aozora.example",
+            "status": "suspended"} in rows
+    rows = json.loads(tool("account", "list", "--domain", "hoshi.example",
+                           "--json"))
+    assert {r["address"] for r in rows} == {"sora@hoshi.example",
+                                            "umi@hoshi.example"}
+    assert json.loads(tool("account", "list", "--quota", "1", "--json")) == []
+    table = list(csv.reader(io.StringIO(tool(
+        "group", "list", "--tenant", "midori", "--csv", "--columns",
+        "address,member"))))
+    assert table[0] == ["address", "member"]
+    assert ["team@midori.example",
+            "yuki@midori.example ken@midori-mail.example"] in table
+    assert "midori-mail.example" in tool("domain", "list")
+    tool("account", "list", "--columns", "nonsense", status=USAGE)
+
+
+def test_text_cannot_move_the_terminal(platform, tool):
+    """A user's own words are shown to an operator."""
+    platform.ldap("ldapmodify",
+                  "dn: uid=taro@aozora.example,ou=accounts,ou=aozora,"
+                  "ou=tenants,o=hikyaku\nchangetype: modify\n"
+                  "replace: givenName\ngivenName:: G1sySkJvbwA=\n")
+    shown = tool("account", "show", "taro@aozora.example")
+    assert "\x1b" not in shown and "?[2JBoo" in shown
+
+
+def test_groups_and_classes(platform, tool, hoshi):
+    tool("group", "add", "staff@hoshi.example", "--member",
+         "sora@hoshi.example", "--account", "umi@hoshi.example", "--owner",
+         "sky@hoshi.example", "--may-send", "tenant")
+    got = tool.show("group", "staff@hoshi.example")
+    assert got["member"] == ["sora@hoshi.example"]
+    assert got["account"] == ["umi@hoshi.example"]
+    assert got["owner"] == ["sora@hoshi.example"]
+    tool("class", "add", "gold", "--max-quota", "50G", "--keep-secret", "yes",
+         "--description", "for more")
+    assert tool.show("class", "gold") .items() >= {
+        "class": "gold", "max-quota": 50 << 30, "keep-secret": True}.items()
+    tool("account", "set", "umi@hoshi.example", "--class", "gold")
+    assert tool.show("account", "umi@hoshi.example")["class"] == "gold"
+    tool("domain", "set", "hoshi.example", "--catch-all",
+         "sora@hoshi.example")
+
+    def catches():
+        with platform.smtp() as s:
+            s.mail("someone@outside.example")
+            return s.rcpt("whoever@hoshi.example")[0] == 250
+
+    assert eventually(catches)
+    tool("domain", "set", "hoshi.example", "--no-catch-all")
+    assert eventually(lambda: not catches())
+
+
+def test_same_by_hand(platform, tool, hoshi):
+    """The command and ldapmodify make the same entry."""
+    tool("account", "add", "tool@hoshi.example", "--quota", "1k", "--alias",
+         "tool2@hoshi.example")
+    hand = "hand@hoshi.example"
+    platform.ldap(
+        "ldapmodify",
+        "dn: uid=%s,ou=accounts,ou=hoshi,ou=tenants,o=hikyaku\n"
+        "changetype: add\nobjectClass: inetOrgPerson\n"
+        "objectClass: hkAccount\nuid: %s\ncn: hand\nsn: hand\nmail: %s\n"
+        "mailLocalAddress: %s\nmailLocalAddress: hand2@hoshi.example\n"
+        "hkStatus: active\nhkQuota: 1024\n" % ((hand,) * 4))
+    fixed = ("id", "created", "changed")
+
+    def shown(address):
+        got = tool.show("account", address)
+        return {k: v for k, v in got.items() if k not in fixed}
+
+    assert json.loads(json.dumps(shown("tool@hoshi.example")).replace(
+        "tool", "hand")) == shown(hand)
+
+
+def test_no_directory(platform, tool):
+    conf = platform.root / "elsewhere.conf"
+    conf.write_text(platform.conf.read_text().replace(
+        "manage {", 'manage { uri = "ldap://127.0.0.1:1"\n'))
+    got = subprocess.run([platform.command[0], "-c", str(conf), "tenant",
+                          "list"], capture_output=True, text=True,
+                         check=False)
+    assert got.returncode == NO_DIRECTORY
+    assert "ldap://127.0.0.1:1" in got.stderr
