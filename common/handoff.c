@@ -33,6 +33,8 @@ enum handoff_tag {
 	TAG_QUOTA_OCTETS,
 	TAG_MESSAGE_MAX,
 	TAG_INPUT,
+	TAG_UNIQUE_IDS,
+	TAG_MARK_SEEN,
 };
 
 /* ---- sending -------------------------------------------------------- */
@@ -49,6 +51,15 @@ put_peer(struct buf *b, const struct conn_peer *peer)
 	packet_put(b, TAG_LOCAL_ADDRESS,
 	    span_of((const char *)&peer->local, sizeof(peer->local)));
 	packet_put_u64(b, TAG_PEER_UID, (uint64_t)peer->uid);
+}
+
+static void
+put_pop3(struct buf *b, const struct handoff *h)
+{
+	if (h->unique_ids[0] != '\0')
+		packet_put_str(b, TAG_UNIQUE_IDS, h->unique_ids);
+	if (h->mark_seen != 0)
+		packet_put_u64(b, TAG_MARK_SEEN, h->mark_seen == 'y');
 }
 
 int
@@ -72,6 +83,7 @@ handoff_send(int fd, const struct handoff *h, int client_fd, struct span input,
 	packet_put_u64(&b, TAG_TLS, h->tls);
 	packet_put_u64(&b, TAG_QUOTA_OCTETS, h->quota_octets);
 	packet_put_u64(&b, TAG_MESSAGE_MAX, h->message_max);
+	put_pop3(&b, h);
 	packet_put(&b, TAG_INPUT, input);
 	if (buf_check(&b, err) == -1)
 		return err_prefix(err, "hand-off");
@@ -123,6 +135,17 @@ get_bool(struct span value, bool *out)
 	return true;
 }
 
+static bool
+get_choice(struct span value, char *out)
+{
+	bool yes;
+
+	if (!get_bool(value, &yes))
+		return false;
+	*out = yes ? 'y' : 'n';
+	return true;
+}
+
 #define get_text(value, array) packet_text((value), (array), sizeof(array))
 
 /* One field; false: it has not the shape it should have. */
@@ -170,6 +193,10 @@ get_field(struct handoff *h, struct span *input, uint8_t tag, struct span value)
 	case TAG_INPUT:
 		*input = value;
 		return true;
+	case TAG_UNIQUE_IDS:
+		return get_text(value, h->unique_ids);
+	case TAG_MARK_SEEN:
+		return get_choice(value, &h->mark_seen);
 	}
 	return true; /* of a newer gate */
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pop3d/maildrop_locks.h"
+#include "pop3d/unique_ids.h"
 #include "store/mailbox.h"
 #include "store/view.h"
 
@@ -23,6 +24,9 @@ struct maildrop {
 	uint32_t deleted;
 	uint32_t *order; /* view index of number - 1; NULL: the same */
 	uint8_t *marks;  /* by view index; NULL: none */
+	struct unique_id_form form;
+	struct unique_ids unique_ids;
+	bool unique_ids_settled;
 };
 
 static uint32_t
@@ -53,8 +57,7 @@ maildrop_order(struct maildrop *d, struct err *err)
 }
 
 int
-maildrop_open(struct maildrop_locks *locks, struct store *store,
-    const char *tenant, const char *account_id, struct maildrop **maildrop_out,
+maildrop_open(const struct maildrop_options *o, struct maildrop **maildrop_out,
     struct err *err)
 {
 	CLEANUP(maildrop_close)
@@ -62,9 +65,10 @@ maildrop_open(struct maildrop_locks *locks, struct store *store,
 
 	if (d == NULL)
 		return err_sys(err, "maildrop");
-	d->locks = locks;
-	if (maildrop_lock_take(locks, account_id, &d->lock, err) == -1 ||
-	    account_open(store, span_str(tenant), span_str(account_id),
+	d->locks = o->locks;
+	d->form = o->form;
+	if (maildrop_lock_take(o->locks, o->account_id, &d->lock, err) == -1 ||
+	    account_open(o->store, span_str(o->tenant), span_str(o->account_id),
 		ACCOUNT_CREATE, &d->account, err) == -1 ||
 	    mailbox_open(d->account, SPAN("INBOX"), MAILBOX_WRITE, &d->mailbox,
 		err) == -1)
@@ -85,6 +89,7 @@ maildrop_close(struct maildrop *d)
 	mailbox_close(d->mailbox);
 	account_unref(d->account);
 	maildrop_lock_give(d->locks, d->lock);
+	unique_ids_fini(&d->unique_ids);
 	free(d->order);
 	free(d->marks);
 	free(d);
@@ -135,7 +140,53 @@ maildrop_size(
 void
 maildrop_unique_id(const struct maildrop *d, uint32_t number, struct buf *out)
 {
-	view_unique_id(d->view, index_of(d, number), out);
+	uint32_t index = index_of(d, number);
+	const struct unique_ids_item *changed =
+	    unique_ids_find(&d->unique_ids, index);
+
+	if (changed != NULL)
+		buf_append(out, unique_ids_text(&d->unique_ids, changed));
+	else
+		view_unique_id(d->view, index, &d->form, out);
+}
+
+/* What was made to differ stays so: clients know it from now on. */
+static int
+unique_ids_keep(struct maildrop *d, struct err *err)
+{
+	const struct unique_ids *ids = &d->unique_ids;
+	CLEANUP(mem_free) struct unique_id *keep = NULL;
+	size_t count = 0;
+
+	keep = calloc(ids->count, sizeof(*keep));
+	if (keep == NULL)
+		return err_sys(err, "unique-ids");
+	for (size_t i = 0; i < ids->count; i++) {
+		struct span text = unique_ids_text(ids, &ids->items[i]);
+
+		if (text.len <= UNIQUE_ID_MAX)
+			keep[count++] = (struct unique_id){
+				view_at(d->view, ids->items[i].index)->uid, text
+			};
+	}
+	return mailbox_keep_unique_ids(d->mailbox, keep, count, err);
+}
+
+int
+maildrop_unique_ids(struct maildrop *d, size_t *changed_out,
+    struct err *kept_err, struct err *err)
+{
+	*changed_out = 0;
+	*kept_err = ERR_INIT;
+	if (d->unique_ids_settled)
+		return 0;
+	if (unique_ids_settle(d->view, &d->form, &d->unique_ids, err) == -1)
+		return -1;
+	d->unique_ids_settled = true;
+	*changed_out = d->unique_ids.count;
+	if (d->unique_ids.count > 0)
+		(void)unique_ids_keep(d, kept_err);
+	return 0;
 }
 
 int

@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "store/account.h"
 #include "store/message.h"
+#include "store/unique_id.h"
 
 /* Which accounts have a session; one a process. */
 struct maildrop_locks;
@@ -28,13 +29,20 @@ CLEANUP_DEFINE_PTR(struct maildrop_locks, maildrop_locks_free)
 
 struct maildrop;
 
+/* The process's parts and the account's. */
+struct maildrop_options {
+	struct maildrop_locks *locks; /* borrowed */
+	struct store *store;          /* borrowed */
+	const char *tenant, *account_id;
+	struct unique_id_form form;
+};
+
 /*
  * Errors: ERR_LIMIT, another session has it; ERR_TEMP and what else
  * account_open and mailbox_open say.
  */
-int maildrop_open(struct maildrop_locks *locks, struct store *store,
-    const char *tenant, const char *account_id, struct maildrop **maildrop_out,
-    struct err *err);
+int maildrop_open(const struct maildrop_options *options,
+    struct maildrop **maildrop_out, struct err *err);
 /* Gives the lock back; marks are forgotten. */
 void maildrop_close(struct maildrop *d);
 CLEANUP_DEFINE_PTR(struct maildrop, maildrop_close)
@@ -52,6 +60,7 @@ bool maildrop_has(const struct maildrop *d, uint32_t number);
  */
 int maildrop_size(
     struct maildrop *d, uint32_t number, uint64_t *octets_out, struct err *err);
+/* After maildrop_unique_ids. */
 void maildrop_unique_id(
     const struct maildrop *d, uint32_t number, struct buf *out);
 /* Errors: those of content_open. */
@@ -60,6 +69,15 @@ int maildrop_content(struct maildrop *d, uint32_t number,
 int maildrop_delete(struct maildrop *d, uint32_t number, struct err *err);
 /* It was retrieved. */
 int maildrop_retrieved(struct maildrop *d, uint32_t number, struct err *err);
+
+/*
+ * Makes unique-ids differ, the first time, and keeps what it changed, so that
+ * the next session finds the same.  *changed_out: how many were the same as
+ * another one.  When they could not be kept, *kept_err says why; this session
+ * tells them all the same.
+ */
+int maildrop_unique_ids(struct maildrop *d, size_t *changed_out,
+    struct err *kept_err, struct err *err);
 
 /* Messages not marked as deleted and their octets: the drop listing. */
 int maildrop_totals(struct maildrop *d, uint32_t *count_out,

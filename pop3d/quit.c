@@ -10,8 +10,8 @@ void
 pop3_quit(struct transaction *t, struct conn *c, struct span argument)
 {
 	struct err err = ERR_INIT;
-	int updated = maildrop_update(
-	    t->maildrop, atomic_load(&t->host->mark_seen), &t->expunged, &err);
+	int updated =
+	    maildrop_update(t->maildrop, t->mark_seen, &t->expunged, &err);
 
 	(void)argument;
 	counter_add(t->host->counters, COUNTER_MESSAGES_EXPUNGED, t->expunged);

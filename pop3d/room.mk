@@ -20,7 +20,8 @@ pop3d_libpop3d_a_SOURCES = \
 	pop3d/retr.c \
 	pop3d/top.c \
 	pop3d/transaction.c pop3d/transaction.h \
-	pop3d/uidl.c
+	pop3d/uidl.c \
+	pop3d/unique_ids.c pop3d/unique_ids.h
 
 unit_tests += tests/unit/test_pop3_command tests/unit/test_pop3_dotstuff
 tests_unit_test_pop3_command_SOURCES = tests/unit/test_pop3_command.c
@@ -49,4 +50,9 @@ pop3d_pop3d_LDADD = pop3d/libpop3d.a tenants/libtenants.a store/libstore.a \
 unit_tests += tests/unit/test_maildrop
 tests_unit_test_maildrop_SOURCES = tests/unit/test_maildrop.c
 tests_unit_test_maildrop_LDADD = pop3d/libpop3d.a store/libstore.a \
+	common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_unique_id
+tests_unit_test_unique_id_SOURCES = tests/unit/test_unique_id.c
+tests_unit_test_unique_id_LDADD = pop3d/libpop3d.a store/libstore.a \
 	common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)

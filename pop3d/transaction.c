@@ -23,6 +23,7 @@
 
 struct opening {
 	char account_id[65];
+	char unique_ids[41];
 	struct conn_peer peer;
 	struct buf input;
 	unsigned tries;
@@ -148,11 +149,30 @@ transaction_start(struct transaction *t, struct conn *c, struct err *err)
 	return 0;
 }
 
+static int
+transaction_maildrop(struct transaction *t, struct err *err)
+{
+	struct host *host = t->host;
+	const struct opening *o = t->opening;
+	struct maildrop_options options = { .locks = host->locks,
+		.store = host->store,
+		.tenant = host->tenant,
+		.account_id = o->account_id };
+	struct span form = o->unique_ids[0] == '\0' ? SPAN("dovecot")
+						    : span_str(o->unique_ids);
+
+	/* With another form the client would fetch all its mail again. */
+	if (unique_id_form_parse(form, &options.form, err) == -1) {
+		err->kind = ERR_TEMP;
+		return -1;
+	}
+	return maildrop_open(&options, &t->maildrop, err);
+}
+
 /* The words that end the login command. */
 static enum verdict
 transaction_open(struct transaction *t, struct conn *c)
 {
-	struct host *host = t->host;
 	struct opening *o = t->opening;
 	struct err err = ERR_INIT;
 
@@ -160,8 +180,7 @@ transaction_open(struct transaction *t, struct conn *c)
 		transaction_failed(t, c, "Maildrop cannot be opened", &err);
 		return VERDICT_CLOSE;
 	}
-	if (maildrop_open(host->locks, host->store, host->tenant, o->account_id,
-		&t->maildrop, &err) == 0) {
+	if (transaction_maildrop(t, &err) == 0) {
 		opening_free(t->opening);
 		t->opening = NULL;
 		pop3_ok(c, "Logged in");
@@ -233,12 +252,16 @@ transaction_new(struct host *host, const struct handoff *h, struct span input)
 	}
 	(void)snprintf(
 	    o->account_id, sizeof(o->account_id), "%s", h->account_id);
+	(void)snprintf(
+	    o->unique_ids, sizeof(o->unique_ids), "%s", h->unique_ids);
 	o->peer = h->peer;
 	buf_init(&o->input, SESSION_INPUT_MAX);
 	buf_append(&o->input, input);
 	t->opening = o;
 	t->host = host;
 	t->tls = h->tls;
+	t->mark_seen = h->mark_seen == 0 ? atomic_load(&host->mark_seen)
+					 : h->mark_seen == 'y';
 	t->log.id = h->id;
 	(void)snprintf(t->log.tenant, sizeof(t->log.tenant), "%s", h->tenant);
 	(void)snprintf(

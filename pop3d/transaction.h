@@ -25,7 +25,8 @@ struct transaction {
 	struct maildrop *maildrop; /* NULL before the first serve and at QUIT */
 	struct opening *opening;   /* what is needed until it is open */
 	bool tls;
-	bool over; /* close after this reply */
+	bool mark_seen; /* QUIT marks what was retrieved */
+	bool over;      /* close after this reply */
 	uint32_t retrieved;
 	uint64_t octets;
 	size_t expunged;

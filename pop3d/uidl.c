@@ -6,6 +6,27 @@
 #include "pop3d/reply.h"
 #include "pop3d/transaction.h"
 
+/* False: a reply was written. */
+static bool
+uidl_ready(struct transaction *t, struct conn *c)
+{
+	struct err kept = ERR_INIT, err = ERR_INIT;
+	size_t changed;
+
+	if (maildrop_unique_ids(t->maildrop, &changed, &kept, &err) == -1) {
+		transaction_failed(t, c, "unique-ids cannot be told now", &err);
+		return false;
+	}
+	if (changed > 0)
+		log_warning(&t->log, "two messages had the same unique-id",
+		    log_u64("changed", changed));
+	if (kept.kind != ERR_NONE)
+		log_error(&t->log,
+		    "a unique-id of this session is not kept for the next",
+		    log_err(&kept));
+	return true;
+}
+
 static void
 uidl_line(struct transaction *t, uint32_t number, struct buf *out)
 {
@@ -34,6 +55,8 @@ uidl_one(struct transaction *t, struct conn *c, struct span argument)
 void
 pop3_uidl(struct transaction *t, struct conn *c, struct span argument)
 {
+	if (!uidl_ready(t, c))
+		return;
 	if (argument.len > 0) {
 		uidl_one(t, c, argument);
 		return;

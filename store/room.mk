@@ -32,6 +32,7 @@ store_libstore_a_SOURCES = \
 	store/uidfile.c \
 	store/uidlist.c store/uidlist.h \
 	store/uidvalidity.c store/uidvalidity.h \
+	store/unique_id.c store/unique_id.h \
 	store/view.c store/view.h \
 	store/view_edit.c store/view_edit.h \
 	store/view_layout.h \
@@ -57,6 +58,12 @@ tests_fuzz_fuzz_mailbox_name_SOURCES = tests/fuzz/fuzz_mailbox_name.c
 tests_fuzz_fuzz_mailbox_name_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS)
 tests_fuzz_fuzz_mailbox_name_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+fuzz_targets += tests/fuzz/fuzz_unique_id
+tests_fuzz_fuzz_unique_id_SOURCES = tests/fuzz/fuzz_unique_id.c
+tests_fuzz_fuzz_unique_id_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS)
+tests_fuzz_fuzz_unique_id_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 check_PROGRAMS += tests/tools/store_tool
 tests_tools_store_tool_SOURCES = tests/tools/store_tool.c

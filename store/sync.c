@@ -227,8 +227,7 @@ sync_run(struct sync *s, bool move, struct buf *waited, struct err *err)
 	if (sync_facts(s, err) == -1 || sync_match_files(s, move, err) == -1 ||
 	    sync_match_view(s, err) == -1)
 		return -1;
-	sync_match_lines(s, waited);
-	if (sync_adds(s, err) == -1)
+	if (sync_match_lines(s, waited, err) == -1 || sync_adds(s, err) == -1)
 		return -1;
 	if (nothing_changed(s))
 		return 0;

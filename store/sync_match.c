@@ -119,25 +119,56 @@ match_line(struct sync *s, const struct known *line)
 	}
 }
 
-/* After a foreign rewrite: which lines changed, or are missing. */
-static void
-match_fields(struct sync *s)
+/* The line of a uid in what was read; NULL: none.  *at only goes forward. */
+static const struct known *
+known_line(const struct known_list *k, size_t *at, uint32_t uid)
 {
-	size_t at = 0;
+	while (*at < k->count && k->items[*at].uid < uid)
+		++*at;
+	return *at < k->count && k->items[*at].uid == uid ? &k->items[*at]
+							  : NULL;
+}
 
-	for (uint32_t i = 0; s->known.whole && i < view_count(s->old); i++) {
-		uint32_t uid = view_at(s->old, i)->uid;
+/*
+ * After a foreign rewrite: lines that are missing are written again, and
+ * fields that others gave (a unique-id, above all) are taken over.
+ */
+static int
+match_fields(struct sync *s, struct err *err)
+{
+	uint32_t count = view_count(s->old);
+	struct view_edit *merged = calloc((size_t)count + 1, sizeof(*merged));
+	size_t at = 0, next = 0, len = 0;
 
-		while (at < s->known.count && s->known.items[at].uid < uid)
-			at++;
-		if (at == s->known.count || s->known.items[at].uid != uid)
-			s->rewrite = true;
+	if (merged == NULL)
+		return err_set(err, ERR_TEMP, "sync: out of memory");
+	for (uint32_t i = 0; i < count; i++) {
+		const struct message *m = view_at(s->old, i);
+		const struct known *line = known_line(&s->known, &at, m->uid);
+		struct view_edit edit = { .index = i,
+			.letters = m->letters & ~MESSAGE_RAW };
+		bool edited = next < s->edit_count && s->edits[next].index == i;
+
+		if (edited)
+			edit = s->edits[next++];
+		s->rewrite = s->rewrite || line == NULL;
+		if (line != NULL &&
+		    !span_eq(line->fields, view_fields(s->old, i))) {
+			edit.has_fields = edited = true;
+			edit.fields = line->fields;
+		}
+		if (edited)
+			merged[len++] = edit;
 	}
+	free(s->edits);
+	s->edits = merged;
+	s->edit_count = len;
+	return 0;
 }
 
 /* Lines that waited for their file, then the new ones. */
-void
-sync_match_lines(struct sync *s, struct buf *waited)
+int
+sync_match_lines(struct sync *s, struct buf *waited, struct err *err)
 {
 	struct buf *pending = &s->f->uidlist.pending;
 	struct span text;
@@ -158,8 +189,7 @@ sync_match_lines(struct sync *s, struct buf *waited)
 		buf_fini(pending);
 		s->f->uidlist.loaded = false;
 	}
-	if (s->old != NULL)
-		match_fields(s);
+	return s->old != NULL && s->known.whole ? match_fields(s, err) : 0;
 }
 
 /* ---- what is new ---- */

@@ -30,7 +30,7 @@ int sync_match_files(struct sync *s, bool move, struct err *err);
 int sync_match_view(struct sync *s, struct err *err);
 /* Files get the UIDs of their lines.  *waited takes over the text of lines
  * that had waited, which some fields then point into. */
-void sync_match_lines(struct sync *s, struct buf *waited);
+int sync_match_lines(struct sync *s, struct buf *waited, struct err *err);
 /* Files that the old view lacks become adds; those without UID get one. */
 int sync_adds(struct sync *s, struct err *err);
 

@@ -187,6 +187,22 @@ uidlist_line_format(
 	buf_append_octet(out, '\n');
 }
 
+uint32_t
+uidlist_fields(struct span fields)
+{
+	uint32_t bits = 0;
+	bool starts = true;
+
+	for (size_t i = 0; i < fields.len; i++) {
+		char c = fields.p[i];
+
+		if (starts && c >= 'A' && c <= 'Z')
+			bits |= UIDLIST_FIELD_BIT(c);
+		starts = c == ' ';
+	}
+	return bits;
+}
+
 bool
 uidlist_field(struct span fields, char key, struct span *value_out)
 {

@@ -63,6 +63,10 @@ enum uidlist_take uidlist_line_take(struct span *in, unsigned version,
 void uidlist_line_format(
     uint32_t uid, struct span fields, struct span base, struct buf *out);
 
+/* The fields that a line has, as bits. */
+#define UIDLIST_FIELD_BIT(key) ((uint32_t)1 << ((key) - 'A'))
+uint32_t uidlist_fields(struct span fields);
+
 /* The value of one field of a line ("W123": 'W'); false: not there. */
 bool uidlist_field(struct span fields, char key, struct span *value_out);
 

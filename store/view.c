@@ -2,17 +2,12 @@
 #include "store/view.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/ascii.h"
 #include "store/filename.h"
 #include "store/uidlist.h"
 #include "store/view_layout.h"
-
-/* RFC 1939 section 7: a unique-id has 1 to 70 characters of 0x21 to 0x7E. */
-#define UNIQUE_ID_MAX 70
 
 struct span
 message_base(const struct chunk *c, const struct message *m)
@@ -219,28 +214,16 @@ view_fields(const struct view *v, uint32_t index)
 }
 
 bool
+view_has_field(const struct view *v, char field)
+{
+	return (v->fields & UIDLIST_FIELD_BIT(field)) != 0;
+}
+
+bool
 view_field(
     const struct view *v, uint32_t index, char field, struct span *value_out)
 {
 	return uidlist_field(view_fields(v, index), field, value_out);
-}
-
-void
-view_unique_id(const struct view *v, uint32_t index, struct buf *out)
-{
-	struct span id;
-
-	if (view_field(v, index, 'P', &id)) {
-		if (id.len == 0)
-			id = view_base_name(v, index);
-		if (id.len > 0 && id.len <= UNIQUE_ID_MAX &&
-		    ascii_all(id, ASCII_VCHAR)) {
-			buf_append(out, id);
-			return;
-		}
-	}
-	buf_append_fmt(out, "%08" PRIx32 "%08" PRIx32, view_at(v, index)->uid,
-	    v->facts.uidvalidity);
 }
 
 struct maildrop_place {
@@ -264,6 +247,8 @@ view_maildrop_order(const struct view *v, uint32_t *indexes)
 	CLEANUP(mem_free) struct maildrop_place *places = NULL;
 	uint32_t ordered = 0;
 
+	if (!view_has_field(v, 'O'))
+		return false;
 	for (uint32_t i = 0; i < v->count; i++) {
 		struct span value;
 		uint64_t order = UINT64_MAX;

@@ -57,19 +57,14 @@ bool view_keyword_free(const struct view *v);
 /* The message's base name (up to the flags): its identity across folders. */
 struct span view_base_name(const struct view *v, uint32_t index);
 
+/* False: no message of the view has such a field. */
+bool view_has_field(const struct view *v, char field);
 /*
  * The value of a field of the message's uidlist line ('P', 'O', 'G', ...).
  * False when there is no such field.
  */
 bool view_field(
     const struct view *v, uint32_t index, char field, struct span *value_out);
-
-/*
- * The POP3 unique-id: the P field if there is one (empty: the base name),
- * else UID and UIDVALIDITY, each 8 lower-case hexadecimal digits, which is
- * Dovecot's default.  Appended to out.                     RFC 1939 section 7
- */
-void view_unique_id(const struct view *v, uint32_t index, struct buf *out);
 
 /*
  * The order of the POP3 maildrop: messages with an O field first, by O, then

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "store/filename.h"
+#include "store/uidlist.h"
 #include "store/view_layout.h"
 
 /* base, info and fields of a chunk's messages; each message's fit 1 KB,
@@ -46,6 +47,7 @@ builder_put_chunk(struct builder *b, struct chunk *c)
 	v->count += c->count;
 	v->in_new += c->in_new;
 	v->used |= c->used;
+	v->fields |= c->fields;
 	return true;
 }
 
@@ -71,10 +73,12 @@ chunk_sum(struct chunk *c)
 {
 	c->in_new = 0;
 	c->used = 0;
+	c->fields = 0;
 	for (uint32_t i = 0; i < c->count; i++) {
 		uint64_t letters = c->messages[i].letters;
 
 		c->used |= letters;
+		c->fields |= uidlist_fields(message_fields(c, &c->messages[i]));
 		c->in_new += (letters & MESSAGE_IN_NEW) != 0;
 	}
 }

@@ -17,6 +17,7 @@ struct chunk {
 	uint32_t count;  /* 1..VIEW_CHUNK */
 	uint32_t in_new; /* of them, so many have MESSAGE_IN_NEW */
 	uint64_t used;   /* every letter that one of them has */
+	uint32_t fields; /* every uidlist field: UIDLIST_FIELD_BIT */
 	struct names *names;
 	struct message messages[];
 };
@@ -26,7 +27,8 @@ struct view {
 	struct view_facts facts;
 	uint32_t count; /* of messages */
 	uint32_t in_new;
-	uint64_t used; /* as in the chunks */
+	uint64_t used;   /* as in the chunks */
+	uint32_t fields; /* likewise */
 	uint32_t chunk_count, chunk_room;
 	struct {
 		struct chunk *chunk;

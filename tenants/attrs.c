@@ -23,7 +23,7 @@ const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
 	"hkMaxQuarantineRules", "hkMaxRuleLength", "hkMaxRuleText",
 	"hkMaxRuleConditions", "hkMaxRuleTargets", "hkMinRuleSize",
 	"hkMaxRuleSize", "hkMaxListEntries", "hkMaxAutoReplyLength",
-	"hkMaxRetentionDays", NULL };
+	"hkMaxRetentionDays", "hkUidlFormat", "hkPop3Seen", NULL };
 
 const char *
 entry_attr_name(enum entry_attr attr)

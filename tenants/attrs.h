@@ -84,6 +84,8 @@ enum entry_attr {
 	ATTR_MAX_LIST_ENTRIES,
 	ATTR_MAX_AUTO_REPLY_LENGTH,
 	ATTR_MAX_RETENTION_DAYS,
+	ATTR_UIDL_FORMAT,
+	ATTR_POP3_SEEN,
 	ATTR_BEHIND_LAST,
 
 	/* Of no LDAP attribute: the entry was read with all attributes up to

@@ -38,6 +38,7 @@ enum {
 	TENANT_LOGIN_MAX = 320,   /* octets of a login name */
 	TENANT_PASSWORD_MAX = 1024,
 	TENANT_SASL_MAX = 8192,       /* octets of one decoded SASL message */
+	TENANT_UNIQUE_IDS_MAX = 40,   /* octets of hkUidlFormat */
 	TENANT_RECIPIENTS_MAX = 5000, /* of one group, all levels together */
 };
 
@@ -49,6 +50,19 @@ enum tenant_status {
 	TENANT_CLOSING,   /* logins go on, no new mail (550) */
 };
 
+/* What a brand says about POP3; "" and SAID_NOTHING: the platform's way. */
+enum said {
+	SAID_NOTHING,
+	SAID_NO,
+	SAID_YES,
+};
+
+struct tenant_pop3 {
+	/* Form of unique-ids, or "?": there is one, and it is not readable. */
+	char unique_ids[TENANT_UNIQUE_IDS_MAX + 1];
+	enum said mark_seen;
+};
+
 struct tenant_info {
 	char name[TENANT_NAME_MAX + 1];
 	uid_t uid; /* owns its store (hkUid, hkGid) */
@@ -57,6 +71,7 @@ struct tenant_info {
 	char host[TENANT_DOMAIN_MAX + 1]; /* first host name, or "" */
 	char title[128];      /* what the brand calls itself, UTF-8 */
 	uint64_t message_max; /* octets; 0: the platform's limit */
+	struct tenant_pop3 pop3;
 };
 
 struct domain_info {

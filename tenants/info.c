@@ -77,6 +77,31 @@ services_of(const struct entry *e, enum entry_attr attr)
 	return services;
 }
 
+/* ---- POP3 ------------------------------------------------------------------
+ */
+
+static enum said
+said(const struct entry *e, enum entry_attr attr)
+{
+	struct span value = entry_get(e, attr);
+
+	if (span_eq_nocase(value, SPAN("TRUE")))
+		return SAID_YES;
+	return span_eq_nocase(value, SPAN("FALSE")) ? SAID_NO : SAID_NOTHING;
+}
+
+static void
+fill_pop3(const struct entry *e, struct tenant_pop3 *pop3)
+{
+	struct span form = entry_get(e, ATTR_UIDL_FORMAT);
+
+	copy_text(form, pop3->unique_ids, sizeof(pop3->unique_ids));
+	/* Another form than the brand's makes clients fetch all mail anew. */
+	if (form.p != NULL && pop3->unique_ids[0] == '\0')
+		pop3->unique_ids[0] = '?';
+	pop3->mark_seen = said(e, ATTR_POP3_SEEN);
+}
+
 /* ---- tenants and domains --------------------------------------------------
  */
 
@@ -111,6 +136,7 @@ info_tenant(struct directory *d, struct entry *e,
 	    sizeof(tenant_out->title));
 	tenant_out->message_max =
 	    layers_smallest(&l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
+	fill_pop3(e, &tenant_out->pop3);
 	return LOOKUP_FOUND;
 }
 

@@ -160,6 +160,10 @@ handoff_of(const struct login *l, const struct login_result *result)
 	h->quota_octets = a->quota_octets;
 	h->message_max =
 	    a->message_max != 0 ? a->message_max : a->tenant.message_max;
+	(void)snprintf(h->unique_ids, sizeof(h->unique_ids), "%s",
+	    a->tenant.pop3.unique_ids);
+	if (a->tenant.pop3.mark_seen != SAID_NOTHING)
+		h->mark_seen = a->tenant.pop3.mark_seen == SAID_YES ? 'y' : 'n';
 	return h;
 }
 

@@ -21,6 +21,8 @@ enum {
 	INNER_QUOTA_MESSAGES,
 	INNER_ACCOUNT,
 	INNER_DETAIL,
+	INNER_POP3_UNIQUE_IDS,
+	INNER_POP3_SEEN,
 };
 
 /* ---- requests
@@ -182,6 +184,16 @@ tenants_request_parse(uint8_t type, struct span fields,
 /* ---- values
  * ---------------------------------------------------------------------- */
 
+/* What a brand has not said is not sent. */
+static void
+pop3_fields(struct buf *b, const struct tenant_pop3 *pop3)
+{
+	if (pop3->unique_ids[0] != '\0')
+		packet_put_str(b, INNER_POP3_UNIQUE_IDS, pop3->unique_ids);
+	if (pop3->mark_seen != SAID_NOTHING)
+		packet_put_u64(b, INNER_POP3_SEEN, pop3->mark_seen);
+}
+
 static void
 tenant_fields(struct buf *b, const struct tenant_info *t)
 {
@@ -192,6 +204,7 @@ tenant_fields(struct buf *b, const struct tenant_info *t)
 	packet_put_str(b, INNER_HOST, t->host);
 	packet_put_str(b, INNER_TITLE, t->title);
 	packet_put_u64(b, INNER_MESSAGE_MAX, t->message_max);
+	pop3_fields(b, &t->pop3);
 }
 
 /* Puts a value that is made of fields. */
@@ -295,6 +308,17 @@ get_u32(struct span value, unsigned *out)
 #define GET_TEXT(field) packet_text(value, (field), sizeof(field))
 
 static bool
+get_said(struct span value, enum said *out)
+{
+	unsigned number = 0;
+
+	if (!get_u32(value, &number) || number > SAID_YES)
+		return false;
+	*out = (enum said)number;
+	return true;
+}
+
+static bool
 tenant_get(void *arg, uint8_t tag, struct span value)
 {
 	struct tenant_info *t = arg;
@@ -318,6 +342,10 @@ tenant_get(void *arg, uint8_t tag, struct span value)
 		return GET_TEXT(t->title);
 	case INNER_MESSAGE_MAX:
 		return packet_u64(value, &t->message_max);
+	case INNER_POP3_UNIQUE_IDS:
+		return GET_TEXT(t->pop3.unique_ids);
+	case INNER_POP3_SEEN:
+		return get_said(value, &t->pop3.mark_seen);
 	default:
 		return true;
 	}

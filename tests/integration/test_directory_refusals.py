@@ -54,7 +54,8 @@ REFUSED = {
     **{name: (HANAKO, BOOLEANS) for name in (
         "hkVirusScan", "hkSpamFilter", "hkForwardKeep", "hkQuarantineOn",
         "hkAutoReply", "hkNotice")},
-    **{name: (AOZORA, BOOLEANS) for name in ("hkPlusAddressing", "hkRehash")},
+    **{name: (AOZORA, BOOLEANS) for name in (
+        "hkPlusAddressing", "hkRehash", "hkPop3Seen")},
     "hkKeepSecret": (BASIC, BOOLEANS),
     **{name: (BASIC, COUNTS) for name in (
         "hkMaxAccounts", "hkMaxQuota", "hkMaxQuotaMessages",
@@ -89,6 +90,9 @@ REFUSED = {
                                 "192.0.2/24"]),
     "hkTlsMin": (AOZORA, ["1.4", "TLSv1.2", "1", "0.9"]),
     "hkLoginForm": (AOZORA, ["any", "Address"]),
+    "hkUidlFormat": (AOZORA, ["Dovecot", "UID", "%v", "%8u", "%00u", "%021u",
+                              "%q", "%u%", "%u x", "%Mu", "%Xf",
+                              "x" * 39 + "%u"]),
     "hkPrimaryDomain": (AOZORA, [*HOSTS, "midori.example",
                                  "unknown.example"]),
     "hkAliasDomain": (DOMAIN, [*HOSTS, "midori.example", "unknown.example"]),

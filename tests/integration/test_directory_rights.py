@@ -183,6 +183,8 @@ TENANT = {
     "hkRelayNetwork": ("platform", "192.0.2.0/24", "2001:db8::/32"),
     "hkTlsMin": ("platform", "1.2", "1.0"),
     "hkLoginForm": ("platform", "address", "legacy"),
+    "hkUidlFormat": ("platform", "courier", "%v.%u"),
+    "hkPop3Seen": ("brand", "TRUE", "FALSE"),
     "hkPrimaryDomain": ("platform", "kaede.example", "kaede.test"),
     "hkAdminGroup": ("platform", "cn=owners," + ADMINS, "cn=x," + ADMINS),
     "hkPlusAddressing": ("brand", "TRUE", "FALSE"),

@@ -24,6 +24,7 @@
 #include "store/draft.h"
 #include "store/list.h"
 #include "store/mailbox.h"
+#include "store/unique_id.h"
 
 static const struct {
 	char letter;
@@ -52,7 +53,7 @@ print_message(struct mailbox *m, uint32_t index, struct err *err)
 	uint64_t octets = 0;
 
 	buf_init(&id, 200);
-	view_unique_id(v, index, &id);
+	view_unique_id(v, index, NULL, &id);
 	(void)message_size(m, message->uid, &octets, err);
 	printf("%u /", message->uid);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

@@ -118,6 +118,20 @@ store_rig_get(const struct store_rig *rig, const char *name)
 	return text;
 }
 
+void
+store_rig_rename(const struct store_rig *rig, const char *from, const char *to)
+{
+	char old[512], new[512];
+
+	(void)snprintf(old, sizeof(old), "%s/%s", rig->maildir, from);
+	if (to == NULL) {
+		assert_int_equal(unlink(old), 0);
+		return;
+	}
+	(void)snprintf(new, sizeof(new), "%s/%s", rig->maildir, to);
+	assert_int_equal(rename(old, new), 0);
+}
+
 bool
 store_rig_has(const struct store_rig *rig, const char *name)
 {

@@ -27,6 +27,9 @@ void store_rig_put(
     const struct store_rig *rig, const char *name, const char *text);
 /* The content of maildir/name; "" if it is not there.  The caller frees. */
 char *store_rig_get(const struct store_rig *rig, const char *name);
+/* Another program does so; to NULL: removes it. */
+void store_rig_rename(
+    const struct store_rig *rig, const char *from, const char *to);
 bool store_rig_has(const struct store_rig *rig, const char *name);
 unsigned store_rig_count(const struct store_rig *rig, const char *directory);
 /* Delivers text; answers the file's name ("new/..."). */

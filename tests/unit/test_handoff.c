@@ -31,7 +31,9 @@ sample(void)
 		.tag = "a001",
 		.tls = true,
 		.quota_octets = UINT64_MAX,
-		.message_max = 1 };
+		.message_max = 1,
+		.unique_ids = "%08Xu%08Xv",
+		.mark_seen = 'n' };
 
 	(void)strcpy(h.peer.address_text, "192.0.2.1");
 	(void)strcpy(h.peer.local_text, "::1");
@@ -77,6 +79,8 @@ test_round_trip(void **state)
 	assert_true(got.peer.uid == (uid_t)-1);
 	assert_true(got.tls && got.quota_octets == UINT64_MAX);
 	assert_int_equal(got.message_max, 1);
+	assert_string_equal(got.unique_ids, "%08Xu%08Xv");
+	assert_int_equal(got.mark_seen, 'n');
 
 	/* The descriptor is the pipe's writing end, and the only one left. */
 	assert_int_equal(write(client, "x", 1), 1);

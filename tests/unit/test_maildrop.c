@@ -20,6 +20,7 @@
 
 #define TENANT "midori"
 #define ID "0a1b2c3d-0000-1111-2222-333344445555"
+#define HH "a0" /* of the SHA-256 of that */
 
 struct fixture {
 	char root[64];
@@ -79,13 +80,27 @@ deliver(struct fixture *f, struct span octets)
 	assert_int_equal(draft_commit(d, &options, &result, &err), 0);
 }
 
+static int
+try_open(struct fixture *f, const char *tenant, const char *id,
+    struct maildrop **maildrop_out, struct err *err)
+{
+	struct maildrop_options options = { .locks = f->locks,
+		.store = f->store,
+		.tenant = tenant,
+		.account_id = id };
+
+	assert_int_equal(
+	    unique_id_form_parse(SPAN("cyrus"), &options.form, err), 0);
+	return maildrop_open(&options, maildrop_out, err);
+}
+
 static struct maildrop *
 open_maildrop(struct fixture *f)
 {
 	struct err err = ERR_INIT;
 	struct maildrop *d = NULL;
 
-	if (maildrop_open(f->locks, f->store, TENANT, ID, &d, &err) == -1)
+	if (try_open(f, TENANT, ID, &d, &err) == -1)
 		fail_msg("%s", err.text);
 	return d;
 }
@@ -109,6 +124,7 @@ unique_id(struct maildrop *d, uint32_t number, char out[80])
 
 	buf_init(&b, 79);
 	maildrop_unique_id(d, number, &b);
+	assert_int_equal(buf_check(&b, NULL), 0);
 	(void)strcpy(out, buf_str(&b));
 }
 
@@ -170,12 +186,9 @@ one_session_at_a_time(void **state)
 	struct maildrop *d = open_maildrop(f), *other = NULL;
 	struct err err = ERR_INIT;
 
-	assert_int_equal(
-	    maildrop_open(f->locks, f->store, TENANT, ID, &other, &err), -1);
+	assert_int_equal(try_open(f, TENANT, ID, &other, &err), -1);
 	assert_int_equal(err.kind, ERR_LIMIT);
-	assert_int_equal(
-	    maildrop_open(f->locks, f->store, TENANT, "other", &other, &err),
-	    0);
+	assert_int_equal(try_open(f, TENANT, "other", &other, &err), 0);
 	maildrop_close(other);
 	maildrop_close(d);
 	maildrop_close(open_maildrop(f));
@@ -191,14 +204,10 @@ failure_unlocks(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		err_clear(&err);
-		assert_int_equal(
-		    maildrop_open(f->locks, f->store, TENANT, "../x", &d, &err),
-		    -1);
+		assert_int_equal(try_open(f, TENANT, "../x", &d, &err), -1);
 		assert_int_equal(err.kind, ERR_SYNTAX);
 		err_clear(&err);
-		assert_int_equal(
-		    maildrop_open(f->locks, f->store, "nobody", "x", &d, &err),
-		    -1);
+		assert_int_equal(try_open(f, "nobody", "x", &d, &err), -1);
 		assert_int_equal(err.kind, ERR_TEMP);
 	}
 }
@@ -301,6 +310,74 @@ others_meanwhile(void **state)
 	maildrop_close(d);
 }
 
+static void
+maildir_path(const struct fixture *f, const char *name, char out[300])
+{
+	(void)snprintf(
+	    out, 300, "%s/" TENANT "/" HH "/" ID "/Maildir/%s", f->root, name);
+}
+
+/* A list of another server with one unique-id twice. */
+static void
+doubled_unique_ids(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = ERR_INIT, kept;
+	char path[300], id[80];
+	struct maildrop *d;
+	size_t changed;
+	FILE *list;
+
+	maildrop_close(open_maildrop(f));
+	for (unsigned i = 1; i <= 3; i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "cur/%u.h:2,S", i);
+		maildir_path(f, name, path);
+		list = fopen(path, "w");
+		assert_non_null(list);
+		assert_true(fputs("x\r\n", list) >= 0);
+		assert_int_equal(fclose(list), 0);
+	}
+	maildir_path(f, "dovecot-uidlist", path);
+	list = fopen(path, "w");
+	assert_non_null(list);
+	assert_true(fputs("3 V9 N4 G0123456789abcdef0123456789abcdef\n"
+			  "1 PUID1-5 O2 :1.h\n2 W3 PUID1-5 :2.h\n3 :3.h\n",
+			list) >= 0);
+	assert_int_equal(fclose(list), 0);
+
+	for (int session = 0; session < 2; session++) {
+		d = open_maildrop(f);
+		assert_int_equal(
+		    maildrop_unique_ids(d, &changed, &kept, &err), 0);
+		assert_int_equal(changed, session == 0 ? 1 : 0);
+		assert_int_equal(kept.kind, ERR_NONE);
+		unique_id(d, 1, id);
+		assert_string_equal(id, "UID1-5");
+		unique_id(d, 2, id);
+		assert_string_equal(id, "UID1-5-2");
+		unique_id(d, 3, id);
+		assert_string_equal(id, "9.3");
+		/* It asks and keeps once. */
+		assert_int_equal(
+		    maildrop_unique_ids(d, &changed, &kept, &err), 0);
+		assert_int_equal(changed, 0);
+		assert_int_equal(maildrop_delete(d, 1, &err), 0);
+		if (session == 1)
+			assert_int_equal(
+			    maildrop_update(d, true, &changed, &err), 0);
+		maildrop_close(d);
+	}
+	/* The first is gone, and the second stays what it was. */
+	d = open_maildrop(f);
+	assert_int_equal(maildrop_unique_ids(d, &changed, &kept, &err), 0);
+	assert_int_equal(maildrop_count(d), 2);
+	unique_id(d, 1, id);
+	assert_string_equal(id, "UID1-5-2");
+	maildrop_close(d);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, start, end)
 
 int
@@ -313,6 +390,7 @@ main(void)
 		WITH_STORE(marks_and_update),
 		WITH_STORE(closing_changes_nothing),
 		WITH_STORE(others_meanwhile),
+		WITH_STORE(doubled_unique_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

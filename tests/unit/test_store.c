@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/unique_id.h"
 #include "tests/unit/store_rig.h"
 
 #define TEXT "Subject: x\r\n\r\nbody\r\n"
@@ -88,6 +89,52 @@ test_delivery_is_seen_moved_and_numbered(void **state)
 	assert_false(store_rig_has(rig, "dovecot-uidlist.lock"));
 }
 
+/* Fields that somebody gives to lines which are known already. */
+static void
+test_foreign_fields_are_taken_over(void **state)
+{
+	struct store_rig *rig = *state;
+	struct mailbox *m;
+	struct span value;
+
+	store_rig_put(rig, "dovecot-uidlist",
+	    "3 V9 N4 G0123456789abcdef0123456789abcdef\n"
+	    "1 :1.h\n2 Pold O1 :2.h\n3 :3.h\n");
+	store_rig_put(rig, "cur/1.h:2,", "x\r\n");
+	store_rig_put(rig, "cur/2.h:2,", "x\r\n");
+	store_rig_put(rig, "cur/3.h:2,", "x\r\n");
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	store_rig_put(rig, "dovecot-uidlist.new",
+	    "3 V9 N4 G0123456789abcdef0123456789abcdef\n"
+	    "1 PUID7-1 O5 :1.h\n2 :2.h\n3 Pgone :3.h\n");
+	store_rig_rename(rig, "dovecot-uidlist.new", "dovecot-uidlist");
+	store_rig_rename(rig, "cur/3.h:2,", NULL);
+	store_rig_rename(rig, "cur/1.h:2,", "cur/1.h:2,S");
+	store_rig_put(rig, "new/4.h", "x\r\n");
+	look(m);
+	assert_int_equal(view_count(mailbox_view(m)), 3);
+	assert_true(view_field(mailbox_view(m), 0, 'P', &value));
+	assert_true(span_eq(value, SPAN("UID7-1")));
+	assert_int_equal(letters_of(m, 1) & MESSAGE_SEEN, MESSAGE_SEEN);
+	assert_false(view_field(mailbox_view(m), 1, 'P', &value));
+	/* And they stand in the list when we write it. */
+	(void)mailbox_keep_unique_ids(m,
+	    (struct unique_id[]){ { 2, SPAN("two") }, { 3, SPAN("none") } }, 2,
+	    NULL);
+	assert_contains(rig, "dovecot-uidlist",
+	    "\n1 PUID7-1 O5 :1.h\n2 Ptwo :2.h\n4 :4.h\n");
+	assert_int_equal(
+	    mailbox_keep_unique_ids(
+		m, (struct unique_id[]){ { 2, SPAN("a b") } }, 1, NULL),
+	    -1);
+	mailbox_close(m);
+	m = store_rig_open(rig, "INBOX", MAILBOX_READ);
+	assert_int_equal(mailbox_keep_unique_ids(m,
+			     (struct unique_id[]){ { 2, SPAN("x") } }, 1, NULL),
+	    -1);
+	mailbox_close(m);
+}
+
 /* A tree as another server leaves it: every UID and flag stays. */
 static void
 test_foreign_tree_keeps_its_uids(void **state)
@@ -132,13 +179,13 @@ test_foreign_tree_keeps_its_uids(void **state)
 	assert_int_equal(view_at(v, 1)->size_virtual, 9);
 	assert_true(view_field(v, 1, 'Q', &value));
 	buf_init(&out, 100);
-	view_unique_id(v, 1, &out);
+	view_unique_id(v, 1, NULL, &out);
 	assert_string_equal(buf_str(&out), "unique5");
 	buf_clear(&out);
-	view_unique_id(v, 2, &out);
+	view_unique_id(v, 2, NULL, &out);
 	assert_string_equal(buf_str(&out), "1002.M1P1.h");
 	buf_clear(&out);
-	view_unique_id(v, 0, &out);
+	view_unique_id(v, 0, NULL, &out);
 	assert_string_equal(buf_str(&out), "00000003499602d3");
 	buf_fini(&out);
 	/* Unknown letters stay, in their order. */
@@ -745,6 +792,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_delivery_is_seen_moved_and_numbered),
 		T(test_foreign_tree_keeps_its_uids),
+		T(test_foreign_fields_are_taken_over),
 		T(test_version_1_is_upgraded),
 		cmocka_unit_test(
 		    test_torn_and_broken_lists_renumber_only_what_is_lost),

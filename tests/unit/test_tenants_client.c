@@ -23,6 +23,7 @@ static const struct tenant_info midori = {
 	.host = "mail.midori.example",
 	.title = "Midori \xe7\xb7\x91",
 	.message_max = 1 << 30,
+	.pop3 = { .unique_ids = "courier", .mark_seen = SAID_NO },
 };
 
 static struct account_info
@@ -82,6 +83,8 @@ test_values_come_back(void **state)
 	assert_int_equal(out.account.services, SERVICE_POP3 | SERVICE_IMAP);
 	assert_true(out.account.quota_octets == 5ull << 32);
 	assert_int_equal(out.account.message_max, 7);
+	assert_string_equal(out.account.tenant.pop3.unique_ids, "courier");
+	assert_int_equal(out.account.tenant.pop3.mark_seen, SAID_NO);
 
 	buf_clear(&b);
 	tenants_put_domain(&b, &d);
