@@ -87,6 +87,8 @@ def prime(build, side, row):
     """What a row that speaks of a warm server needs before its first round:
     each of its users has been served once."""
     if row.prime:
+        if row.mailbox < 0:
+            side.settle(0, row.users)
         run(command(build, side, row, 0,
                     operations=max(row.users, row.clients)))
 
@@ -118,8 +120,7 @@ def load(build, side, row, seconds):
         first = row.first + side.fresh
         side.fresh += row.operations
         if row.mailbox == 0:
-            for number in range(first, first + row.operations):
-                side.settle(number)
+            side.settle(first, row.operations)
     if row.arrives:
         side.touched |= touches(row)
     before = side.messages_in_store() if row.arrives else 0

@@ -237,15 +237,17 @@ class Side:
             path.chmod(0o700)
             os.chown(path, uid, gid)
 
-    def settle(self, number):
-        """An account as it is after its first login."""
-        maildir = self.maildir(number)
-        self._make(maildir)
-        for name in ("Drafts", "Junk", "Sent", "Trash"):
-            self._make(maildir / ("." + name))
-        (maildir / "subscriptions").write_text(
-            "V\t2\n\nINBOX\nDrafts\nJunk\nSent\nTrash\n")
-        os.chown(maildir / "subscriptions", *self.owner())
+    def settle(self, first, count):
+        """Accounts as they are after their first login."""
+        owner = self.owner()
+        for number in range(first, first + count):
+            maildir = self.maildir(number)
+            if maildir.exists():
+                continue
+            self._make(maildir)
+            path = maildir / "subscriptions"
+            path.write_text("V\t2\n\nINBOX\n")
+            os.chown(path, *owner)
 
     def fill(self, number, count, size=4096):
         """Puts count messages into an INBOX, seen, as an old mailbox has."""
@@ -487,8 +489,7 @@ class PeerSide(Side):
 
     def _make(self, maildir):
         super()._make(maildir)
-        if maildir.name == "Maildir":
-            os.chown(maildir.parent, *self.owner())
+        os.chown(maildir.parent, *self.owner())
 
     def owner(self):
         return 61003, 61003
@@ -564,8 +565,6 @@ class HikyakuSide(Side):
 
     def _make(self, maildir):
         super()._make(maildir)
-        if maildir.name != "Maildir":
-            return
         for path in (maildir.parent, maildir.parent.parent):
             path.chmod(0o700)
             os.chown(path, *self.owner())
