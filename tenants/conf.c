@@ -6,6 +6,8 @@
 
 #include <ldap.h>
 
+#include "tenants/ldap_connect.h"
+
 static const struct conf_key keys[] = {
 	CONF_STRING(struct tenantd_conf, uri, "uri", "ldap://127.0.0.1:389",
 	    "LDAP servers, with spaces between, in the order to try"),
@@ -19,9 +21,9 @@ static const struct conf_key keys[] = {
 	    "certificates that vouch for the servers"),
 	CONF_BOOL(struct tenantd_conf, starttls, "starttls", "no",
 	    "TLS on ldap:// connections before anything else"),
-	/* slapd works with 16 threads by default; more would only queue. */
-	CONF_COUNT(struct tenantd_conf, connections, "connections", "8", 1, 64,
-	    "connections to LDAP at a time"),
+	/* Each has many searches under way at a time. */
+	CONF_COUNT(struct tenantd_conf, connections, "connections", "4", 1, 32,
+	    "connections to the LDAP server"),
 	CONF_SECONDS(struct tenantd_conf, connect_wait, "connect-wait", "2s", 1,
 	    60, "time for a connection"),
 	CONF_SECONDS(struct tenantd_conf, search_wait, "search-wait", "4s", 1,
@@ -76,6 +78,7 @@ static int
 check_uris(const char *uris, struct err *err)
 {
 	struct span rest = span_str(uris), word;
+	unsigned count = 0;
 
 	while ((rest = span_trim(rest)).len > 0) {
 		char text[512];
@@ -89,6 +92,10 @@ check_uris(const char *uris, struct err *err)
 		(void)snprintf(text, sizeof(text), "%.*s", SPAN_FMT(word));
 		good = ldap_url_parse(text, &url) == LDAP_URL_SUCCESS;
 		ldap_free_urldesc(url);
+		if (++count > LDAP_SERVERS_MAX)
+			return err_set(err, ERR_SYNTAX,
+			    "tenantd: uri: more than %d servers",
+			    LDAP_SERVERS_MAX);
 		if (!good)
 			return err_set(err, ERR_SYNTAX,
 			    "tenantd: uri = \"%s\": expected "

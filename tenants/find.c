@@ -176,6 +176,15 @@ single_found(void *arg, LDAP *ld, LDAPMessage *message, struct err *err)
 	return true;
 }
 
+static void
+single_restart(void *arg)
+{
+	struct single *s = arg;
+
+	entry_unref(STEAL(s->entry));
+	s->count = 0;
+}
+
 static int
 build_query(struct directory *d, enum directory_key key, struct span value,
     struct buf *base, struct buf *filter, struct ldap_query *query,
@@ -218,7 +227,9 @@ ldap_find(struct directory *d, enum directory_key key, struct span value,
     struct entry **entry_out, struct err *err)
 {
 	struct single s = { d, &specs[key], value, NULL, 0 };
-	struct ldap_query query = { .found = single_found, .arg = &s };
+	struct ldap_query query = {
+		.found = single_found, .restart = single_restart, .arg = &s
+	};
 	CLEANUP(buf_fini) struct buf base, filter;
 
 	buf_init(&base, BASE_MAX);
@@ -337,8 +348,7 @@ struct listing {
 	struct directory *d;
 	enum entry_kind kind;
 	const char *tenant;
-	bool (*each)(void *arg, struct entry *entry);
-	void *arg;
+	const struct directory_lister *lister;
 	bool ended;
 };
 
@@ -349,7 +359,7 @@ listing_entry(struct listing *l, struct entry *e)
 	    (l->tenant[0] != '\0' && strcmp(l->tenant, e->tenant) != 0))
 		return true;
 	if (!l->ended)
-		l->ended = !l->each(l->arg, e);
+		l->ended = !l->lister->each(l->lister->arg, e);
 	return true;
 }
 
@@ -367,6 +377,15 @@ listing_ldap(void *arg, LDAP *ld, LDAPMessage *message, struct err *err)
 	return listing_entry(l, e);
 }
 
+static void
+listing_restart(void *arg)
+{
+	struct listing *l = arg;
+
+	l->lister->restart(l->lister->arg);
+	l->ended = false;
+}
+
 static bool
 listing_db(void *arg, struct span key, struct span value)
 {
@@ -381,15 +400,16 @@ listing_db(void *arg, struct span key, struct span value)
 
 int
 directory_each(struct directory *d, enum entry_kind kind, const char *tenant,
-    bool (*each)(void *arg, struct entry *entry), void *arg, struct err *err)
+    const struct directory_lister *lister, struct err *err)
 {
-	struct listing l = { d, kind, tenant, each, arg, false };
+	struct listing l = { d, kind, tenant, lister, false };
 	struct ldap_query query = {
 		.scope = LDAP_SCOPE_SUBTREE,
 		.filter = kind == ENTRY_TENANT ? "(objectClass=hkTenant)"
 					       : "(objectClass=hkDomain)",
 		.attrs = entry_attrs,
 		.found = listing_ldap,
+		.restart = listing_restart,
 		.arg = &l,
 	};
 	struct err ldap_err = ERR_INIT;
@@ -402,11 +422,12 @@ directory_each(struct directory *d, enum entry_kind kind, const char *tenant,
 	query.base = buf_str(&base);
 	if (ldap_pool_search(d->pool, &query, &ldap_err) == 0)
 		return 0;
-	if (d->db == NULL || l.ended) {
+	if (d->db == NULL) {
 		if (err != NULL)
 			*err = ldap_err;
 		return -1;
 	}
+	listing_restart(&l);
 	return db_each(d->db, SPAN("E"), listing_db, &l, err);
 }
 

@@ -25,6 +25,7 @@ struct follower {
 	unsigned told;     /* messages handled: grows with each */
 	bool refreshing;   /* the server has not said yet that it is done */
 	bool was_live;     /* for the log */
+	unsigned turn;     /* of the pool, that the connection belongs to */
 };
 
 /* ---- what the server tells ------------------------------------------------
@@ -270,6 +271,10 @@ persist(struct follower *f, ldap_sync_t *ls)
 		told = f->told;
 		if (!input && !still_there(f, fd))
 			return LDAP_SERVER_DOWN;
+		/* What one server tells and another one answers do not fit
+		 * together. */
+		if (ldap_pool_turn(f->directory->pool) != f->turn)
+			return LDAP_SERVER_DOWN;
 	}
 }
 
@@ -319,16 +324,17 @@ follow_once(struct follower *f, struct err *err)
 	int rc;
 
 	memset(&ls, 0, sizeof(ls));
-	if (ldap_pool_connect(f->directory->pool, &ld, err) == -1)
+	if (ldap_pool_connect(f->directory->pool, &ld, &f->turn, err) == -1)
 		return -1;
 	if (f->cookie.len == 0) {
-		/* What was learnt before this moment may have changed. */
-		cache_clear(f->directory->cache);
 		if (cookie_of_now(ld, f->directory->base, &f->cookie, err) ==
 		    -1) {
 			(void)ldap_unbind_ext(ld, NULL, NULL);
 			return -1;
 		}
+		/* What was asked for before that moment may have changed in
+		 * it, and is not told. */
+		cache_clear(f->directory->cache);
 	}
 	f->refreshing = true;
 	if (sync_prepare(f, &ls, ld, err) == -1) {
@@ -337,7 +343,9 @@ follow_once(struct follower *f, struct err *err)
 	}
 	rc = persist(f, &ls);
 	set_live(f, false);
-	if (rc == LDAP_SYNC_REFRESH_REQUIRED)
+	/* Also of a server that is behind the one we followed before: it does
+	 * not know the moment that the cookie tells. */
+	if (rc == LDAP_SYNC_REFRESH_REQUIRED || rc == LDAP_UNWILLING_TO_PERFORM)
 		buf_clear(&f->cookie);
 	ldap_sync_destroy(&ls, 0); /* and the connection */
 	return rc == LDAP_SUCCESS

@@ -2,61 +2,470 @@
 #include "tenants/ldap_pool.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/crypto.h>
 
 #include "common/ascii.h"
+#include "common/log.h"
 #include "common/reactor.h"
 
 enum {
-	BACKOFF_MS = 1000,
-	CONNECTIONS_MAX = 64
+	LINKS_MAX = 64,
+	RETRY_MS = 500,
+	/* A server that did not answer is tried after the others so long. */
+	DOWN_MS = 10000,
+	/* How often a better server is looked for. */
+	RETURN_MS = 5000,
+	STALL_MS = 2000,
+	/* All links of a server that went may be found broken one by one. */
+	TRIES = LINKS_MAX
+};
+
+enum pool_state {
+	POOL_CONNECTING,
+	POOL_UP,
+	POOL_DOWN
+};
+
+struct server {
+	char *uri;
+	uint64_t down_until_ms;
+};
+
+struct slot {
+	struct ldap_link *link; /* NULL: free */
+	unsigned server, users;
+	bool retired; /* no new search; freed by the keeper when unused */
 };
 
 struct ldap_pool {
 	struct ldap_options options;
-	char *strings[4]; /* copies behind the options' pointers */
-	pthread_mutex_t mutex;
-	pthread_cond_t freed;
-	LDAP *idle[CONNECTIONS_MAX]; /* guarded by mutex, as all below */
-	unsigned idle_len;
-	unsigned busy;
-	uint64_t down_until; /* clock_ms; 0: some server answered last */
+	char *strings[3]; /* behind its pointers */
+	struct server servers[LDAP_SERVERS_MAX];
+	unsigned servers_len;
+
+	pthread_mutex_t mutex; /* guards all below */
+	pthread_cond_t changed;
+	struct slot slots[LINKS_MAX];
+	enum pool_state state;
+	unsigned server, turn;
+	uint64_t return_ms; /* when to look for a better server */
+	struct err trouble;
+	bool stop, keeper_runs;
+	pthread_t keeper;
 };
 
-static const char *
-keep(struct ldap_pool *p, size_t i, const char *text)
+/* ---- beginning -------------------------------------------------------------
+ */
+
+static int
+pool_strings(struct ldap_pool *p, const struct ldap_options *o)
 {
-	p->strings[i] = strdup(text == NULL ? "" : text);
-	return p->strings[i];
+	const char *texts[3] = { o->bind_dn, o->password, o->ca_file };
+
+	for (size_t i = 0; i < 3; i++) {
+		p->strings[i] = strdup(texts[i] == NULL ? "" : texts[i]);
+		if (p->strings[i] == NULL)
+			return -1;
+	}
+	p->options.bind_dn = p->strings[0];
+	p->options.password = p->strings[1];
+	p->options.ca_file = p->strings[2];
+	return 0;
+}
+
+static int
+pool_servers(struct ldap_pool *p, const char *uris)
+{
+	struct span rest = span_str(uris), word;
+
+	while ((rest = span_trim(rest)).len > 0 &&
+	       p->servers_len < LDAP_SERVERS_MAX) {
+		if (!span_take_until(&rest, ' ', &word)) {
+			word = rest;
+			rest = span_from(rest, rest.len);
+		}
+		p->servers[p->servers_len].uri = strndup(word.p, word.len);
+		if (p->servers[p->servers_len++].uri == NULL)
+			return -1;
+	}
+	return 0;
 }
 
 int
 ldap_pool_new(const struct ldap_options *options, struct ldap_pool **pool_out,
     struct err *err)
 {
-	struct ldap_pool *p = calloc(1, sizeof(*p));
+	CLEANUP(ldap_pool_free) struct ldap_pool *p = calloc(1, sizeof(*p));
+	pthread_condattr_t attr;
 
 	if (p == NULL)
 		return err_sys(err, "LDAP pool");
 	p->options = *options;
-	p->options.uri = keep(p, 0, options->uri);
-	p->options.bind_dn = keep(p, 1, options->bind_dn);
-	p->options.password = keep(p, 2, options->password);
-	p->options.ca_file = keep(p, 3, options->ca_file);
-	if (p->options.connections > CONNECTIONS_MAX)
-		p->options.connections = CONNECTIONS_MAX;
 	(void)pthread_mutex_init(&p->mutex, NULL);
-	(void)pthread_cond_init(&p->freed, NULL);
-	for (size_t i = 0; i < 4; i++) {
-		if (p->strings[i] == NULL) {
-			ldap_pool_free(p);
-			return err_sys(err, "LDAP pool");
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&p->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	if (pool_strings(p, options) == -1 ||
+	    pool_servers(p, options->uri) == -1)
+		return err_sys(err, "LDAP pool");
+	if (p->options.connections > LINKS_MAX / 2)
+		p->options.connections = LINKS_MAX / 2;
+	(void)err_set(&p->trouble, ERR_TEMP, "no LDAP server");
+	*pool_out = STEAL(p);
+	return 0;
+}
+
+/* ---- taking a link ---------------------------------------------------------
+ */
+
+/* The live link with the fewest searches; NULL: there is none. */
+static struct slot *
+slot_choose(struct ldap_pool *p)
+{
+	struct slot *best = NULL;
+
+	for (size_t i = 0; i < LINKS_MAX; i++) {
+		struct slot *s = &p->slots[i];
+
+		if (s->link == NULL || s->retired || ldap_link_broken(s->link))
+			continue;
+		if (best == NULL || s->users < best->users)
+			best = s;
+	}
+	return best;
+}
+
+static struct timespec
+timespec_of(uint64_t ms)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_nsec = (long)(ms % 1000) * 1000000,
+	};
+}
+
+/* NULL, with err set: no server, or none in time. */
+static struct slot *
+slot_take(struct ldap_pool *p, uint64_t deadline_ms, struct err *err)
+{
+	struct timespec until = timespec_of(deadline_ms);
+	struct slot *s;
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	while ((s = slot_choose(p)) == NULL && p->state != POOL_DOWN && rc == 0)
+		rc = pthread_cond_timedwait(&p->changed, &p->mutex, &until);
+	if (s != NULL)
+		s->users++;
+	else if (err != NULL)
+		*err = p->trouble;
+	(void)pthread_mutex_unlock(&p->mutex);
+	return s;
+}
+
+static void
+slot_give(struct ldap_pool *p, struct slot *s)
+{
+	(void)pthread_mutex_lock(&p->mutex);
+	s->users--;
+	if (s->users == 0 && s->retired)
+		(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->mutex);
+}
+
+int
+ldap_pool_search(
+    struct ldap_pool *p, const struct ldap_query *query, struct err *err)
+{
+	uint64_t deadline_ms = clock_ms() + p->options.search_ms;
+	struct err why = ERR_INIT;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		struct slot *s = slot_take(p, deadline_ms, &why);
+		enum ldap_searched outcome;
+
+		if (s == NULL)
+			break;
+		outcome = ldap_link_search(s->link, query, deadline_ms, &why);
+		slot_give(p, s);
+		if (outcome == LDAP_SEARCHED)
+			return 0;
+		if (outcome != LDAP_SEARCH_BROKEN)
+			break;
+		query->restart(query->arg);
+	}
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
+/* ---- the keeper ------------------------------------------------------------
+ */
+
+/* Connecting to it would take its time, too. */
+static void
+server_stalled(struct ldap_pool *p, unsigned server)
+{
+	if (p->servers[server].down_until_ms == 0)
+		log_warning(&log_process, "LDAP server not usable",
+		    log_str("uri", p->servers[server].uri),
+		    log_str("reason", "it does not answer"));
+	p->servers[server].down_until_ms = clock_ms() + DOWN_MS;
+	/* Each other link would be found out no sooner. */
+	for (size_t i = 0; i < LINKS_MAX; i++)
+		if (p->slots[i].link != NULL && p->slots[i].server == server)
+			ldap_link_break(p->slots[i].link);
+}
+
+/* A link broke, on its own thread. */
+static void
+link_ended(void *arg)
+{
+	struct ldap_pool *p = arg;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	for (size_t i = 0; i < LINKS_MAX; i++)
+		if (p->slots[i].link != NULL && !p->slots[i].retired &&
+		    ldap_link_stalled(p->slots[i].link))
+			server_stalled(p, p->slots[i].server);
+	if (p->state == POOL_UP && slot_choose(p) == NULL)
+		p->state = POOL_CONNECTING;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->mutex);
+}
+
+/* With the mutex held, which is let go while a link is freed. */
+static void
+slots_reap(struct ldap_pool *p)
+{
+	for (size_t i = 0; i < LINKS_MAX; i++) {
+		struct slot *s = &p->slots[i];
+		struct ldap_link *link = s->link;
+
+		if (link == NULL)
+			continue;
+		if (ldap_link_broken(link))
+			s->retired = true;
+		if (!s->retired || s->users > 0)
+			continue;
+		/* Nobody takes a retired slot, so it stays ours. */
+		(void)pthread_mutex_unlock(&p->mutex);
+		ldap_link_free(link);
+		(void)pthread_mutex_lock(&p->mutex);
+		*s = (struct slot){ .link = NULL };
+	}
+}
+
+static unsigned
+links_live(const struct ldap_pool *p)
+{
+	unsigned live = 0;
+
+	for (size_t i = 0; i < LINKS_MAX; i++)
+		live += p->slots[i].link != NULL && !p->slots[i].retired;
+	return live;
+}
+
+static struct slot *
+slot_unused(struct ldap_pool *p)
+{
+	for (size_t i = 0; i < LINKS_MAX; i++)
+		if (p->slots[i].link == NULL)
+			return &p->slots[i];
+	return NULL;
+}
+
+/* All links lead to this server from now on. */
+static void
+pool_switch(struct ldap_pool *p, unsigned server)
+{
+	for (size_t i = 0; i < LINKS_MAX; i++)
+		if (p->slots[i].link != NULL && p->slots[i].server != server)
+			p->slots[i].retired = true;
+	if (p->turn != 0 && p->server == server)
+		return;
+	p->server = server;
+	p->turn++;
+	p->return_ms = clock_ms() + RETURN_MS;
+	log_notice(&log_process, "LDAP server in use",
+	    log_str("uri", p->servers[server].uri));
+}
+
+/* Where there is no other server, there is no hurry. */
+static unsigned
+stall_ms(const struct ldap_pool *p)
+{
+	unsigned half_ms = p->options.search_ms / 2;
+
+	if (p->servers_len == 1)
+		return p->options.search_ms;
+	return half_ms < STALL_MS ? half_ms : STALL_MS;
+}
+
+/* Without the mutex; false: it does not answer. */
+static bool
+server_connect(struct ldap_pool *p, unsigned server, struct err *err)
+{
+	struct ldap_link *link;
+	struct slot *slot;
+	LDAP *ld;
+
+	if (ldap_server_connect(
+		&p->options, p->servers[server].uri, &ld, err) == -1 ||
+	    ldap_link_new(ld, stall_ms(p), link_ended, p, &link, err) == -1)
+		return false;
+	(void)pthread_mutex_lock(&p->mutex);
+	p->servers[server].down_until_ms = 0;
+	pool_switch(p, server);
+	slot = slot_unused(p);
+	if (slot != NULL)
+		*slot = (struct slot){ .link = link, .server = server };
+	p->state = POOL_UP;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->mutex);
+	if (slot == NULL)
+		ldap_link_free(link);
+	return true;
+}
+
+static bool
+server_is_down(struct ldap_pool *p, unsigned server)
+{
+	bool down;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	down = clock_ms() < p->servers[server].down_until_ms;
+	(void)pthread_mutex_unlock(&p->mutex);
+	return down;
+}
+
+static void
+server_failed(struct ldap_pool *p, unsigned server, const struct err *why)
+{
+	(void)pthread_mutex_lock(&p->mutex);
+	/* Each time once, not with every try. */
+	if (p->servers[server].down_until_ms == 0)
+		log_warning(&log_process, "LDAP server not usable",
+		    log_str("uri", p->servers[server].uri), log_err(why));
+	p->servers[server].down_until_ms = clock_ms() + DOWN_MS;
+	p->trouble = *why;
+	(void)pthread_mutex_unlock(&p->mutex);
+}
+
+/* Those first that are not known to be down, in the order of the list. */
+static bool
+pool_connect(struct ldap_pool *p)
+{
+	bool down[LDAP_SERVERS_MAX];
+
+	for (unsigned i = 0; i < p->servers_len; i++)
+		down[i] = server_is_down(p, i);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < p->servers_len; i++) {
+			struct err err = ERR_INIT;
+
+			if (down[i] != (round == 1))
+				continue;
+			if (server_connect(p, i, &err))
+				return true;
+			server_failed(p, i, &err);
 		}
 	}
-	*pool_out = p;
+	return false;
+}
+
+/* A better server may have come back. */
+static void
+pool_return(struct ldap_pool *p)
+{
+	unsigned better;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	better = clock_ms() < p->return_ms ? 0 : p->server;
+	if (better > 0)
+		p->return_ms = clock_ms() + RETURN_MS;
+	(void)pthread_mutex_unlock(&p->mutex);
+	for (unsigned i = 0; i < better; i++) {
+		struct err err = ERR_INIT;
+
+		if (server_connect(p, i, &err))
+			return;
+		server_failed(p, i, &err);
+	}
+}
+
+/* What there is to do; the mutex is not held.  False: rest before more. */
+static bool
+pool_keep(struct ldap_pool *p)
+{
+	unsigned missing;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	slots_reap(p);
+	missing = links_live(p) >= p->options.connections
+		      ? 0
+		      : p->options.connections - links_live(p);
+	(void)pthread_mutex_unlock(&p->mutex);
+	if (missing == 0) {
+		pool_return(p);
+		return true;
+	}
+	if (pool_connect(p))
+		return true;
+	(void)pthread_mutex_lock(&p->mutex);
+	if (slot_choose(p) == NULL)
+		p->state = POOL_DOWN;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->mutex);
+	return false;
+}
+
+/* True: something needs the keeper now. */
+static bool
+pool_wants(const struct ldap_pool *p)
+{
+	for (size_t i = 0; i < LINKS_MAX; i++) {
+		const struct slot *s = &p->slots[i];
+
+		if (s->link != NULL && s->users == 0 &&
+		    (s->retired || ldap_link_broken(s->link)))
+			return true;
+	}
+	return links_live(p) < p->options.connections;
+}
+
+static void *
+keeper_main(void *arg)
+{
+	struct ldap_pool *p = arg;
+	struct timespec until;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	while (!p->stop) {
+		bool rest;
+
+		(void)pthread_mutex_unlock(&p->mutex);
+		rest = !pool_keep(p);
+		(void)pthread_mutex_lock(&p->mutex);
+		until = timespec_of(clock_ms() + RETRY_MS);
+		if (!p->stop && (rest || !pool_wants(p)))
+			(void)pthread_cond_timedwait(
+			    &p->changed, &p->mutex, &until);
+	}
+	(void)pthread_mutex_unlock(&p->mutex);
+	return NULL;
+}
+
+int
+ldap_pool_start(struct ldap_pool *p, struct err *err)
+{
+	if (pthread_create(&p->keeper, NULL, keeper_main, p) != 0)
+		return err_set(err, ERR_TEMP, "no thread for LDAP");
+	p->keeper_runs = true;
 	return 0;
 }
 
@@ -65,196 +474,59 @@ ldap_pool_free(struct ldap_pool *p)
 {
 	if (p == NULL)
 		return;
-	for (unsigned i = 0; i < p->idle_len; i++)
-		(void)ldap_unbind_ext(p->idle[i], NULL, NULL);
-	if (p->strings[2] != NULL)
-		OPENSSL_cleanse(p->strings[2], strlen(p->strings[2]));
-	for (size_t i = 0; i < 4; i++)
+	(void)pthread_mutex_lock(&p->mutex);
+	p->stop = true;
+	p->state = POOL_DOWN;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->mutex);
+	if (p->keeper_runs)
+		(void)pthread_join(p->keeper, NULL);
+	for (size_t i = 0; i < LINKS_MAX; i++)
+		ldap_link_free(p->slots[i].link);
+	for (unsigned i = 0; i < p->servers_len; i++)
+		free(p->servers[i].uri);
+	if (p->strings[1] != NULL)
+		OPENSSL_cleanse(p->strings[1], strlen(p->strings[1]));
+	for (size_t i = 0; i < 3; i++)
 		free(p->strings[i]);
 	(void)pthread_mutex_destroy(&p->mutex);
-	(void)pthread_cond_destroy(&p->freed);
+	(void)pthread_cond_destroy(&p->changed);
 	free(p);
 }
 
-static struct timeval
-timeval_of(unsigned ms)
-{
-	return (struct timeval){ ms / 1000, (ms % 1000) * 1000 };
-}
+/* ---- connections of others --------------------------------------------------
+ */
 
-static int
-ldap_err(struct err *err, int rc, const char *what)
+unsigned
+ldap_pool_turn(struct ldap_pool *p)
 {
-	return err_set(err, ERR_TEMP, "%s: %s", what, ldap_err2string(rc));
-}
+	unsigned turn;
 
-static int
-set_options(LDAP *ld, const struct ldap_options *o)
-{
-	int version = LDAP_VERSION3;
-	int demand = LDAP_OPT_X_TLS_DEMAND, idle = 60, probes = 3, gap = 10;
-	struct timeval connect = timeval_of(o->connect_ms);
-	struct timeval search = timeval_of(o->search_ms);
-	int rc;
-
-	if ((rc = ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version)) !=
-		0 ||
-	    (rc = ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &connect)) !=
-		0 ||
-	    (rc = ldap_set_option(ld, LDAP_OPT_TIMEOUT, &search)) != 0 ||
-	    (rc = ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF)) != 0 ||
-	    (rc = ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand)) !=
-		0)
-		return rc;
-	/* A server whose machine is gone says nothing on an idle socket. */
-	(void)ldap_set_option(ld, LDAP_OPT_X_KEEPALIVE_IDLE, &idle);
-	(void)ldap_set_option(ld, LDAP_OPT_X_KEEPALIVE_PROBES, &probes);
-	(void)ldap_set_option(ld, LDAP_OPT_X_KEEPALIVE_INTERVAL, &gap);
-	if (o->ca_file[0] != '\0')
-		return ldap_set_option(
-		    ld, LDAP_OPT_X_TLS_CACERTFILE, o->ca_file);
-	return 0;
+	(void)pthread_mutex_lock(&p->mutex);
+	turn = p->turn;
+	(void)pthread_mutex_unlock(&p->mutex);
+	return turn;
 }
 
 int
-ldap_pool_connect(struct ldap_pool *p, LDAP **ld_out, struct err *err)
+ldap_pool_connect(
+    struct ldap_pool *p, LDAP **ld_out, unsigned *turn_out, struct err *err)
 {
-	struct berval password = { strlen(p->options.password), p->strings[2] };
-	int own_tls_context = 0;
-	LDAP *ld = NULL;
-	int rc = ldap_initialize(&ld, p->options.uri);
+	unsigned server;
+	bool up;
 
-	if (rc == LDAP_SUCCESS)
-		rc = set_options(ld, &p->options);
-	if (rc == LDAP_SUCCESS && p->options.ca_file[0] != '\0')
-		rc = ldap_set_option(
-		    ld, LDAP_OPT_X_TLS_NEWCTX, &own_tls_context);
-	if (rc == LDAP_SUCCESS && p->options.starttls)
-		rc = ldap_start_tls_s(ld, NULL, NULL);
-	if (rc == LDAP_SUCCESS)
-		rc = ldap_sasl_bind_s(ld, p->options.bind_dn, LDAP_SASL_SIMPLE,
-		    &password, NULL, NULL, NULL);
-	if (rc != LDAP_SUCCESS) {
-		if (ld != NULL)
-			(void)ldap_unbind_ext(ld, NULL, NULL);
-		return ldap_err(err, rc, p->options.uri);
-	}
-	*ld_out = ld;
-	return 0;
-}
-
-/* An idle connection, or NULL: the caller may make one. */
-static int
-pool_take(struct ldap_pool *p, LDAP **ld_out, struct err *err)
-{
-	*ld_out = NULL;
 	(void)pthread_mutex_lock(&p->mutex);
-	while (p->idle_len == 0 && p->busy >= p->options.connections)
-		(void)pthread_cond_wait(&p->freed, &p->mutex);
-	if (p->idle_len > 0) {
-		*ld_out = p->idle[--p->idle_len];
-	} else if (clock_ms() < p->down_until) {
-		(void)pthread_mutex_unlock(&p->mutex);
-		return err_set(err, ERR_TEMP, "no LDAP server answers");
-	}
-	p->busy++;
+	while (p->state == POOL_CONNECTING && !p->stop)
+		(void)pthread_cond_wait(&p->changed, &p->mutex);
+	server = p->server;
+	*turn_out = p->turn;
+	up = p->state == POOL_UP;
+	if (!up && err != NULL)
+		*err = p->trouble;
 	(void)pthread_mutex_unlock(&p->mutex);
-	return 0;
-}
-
-/* ld NULL: it was dropped. */
-static void
-pool_give(struct ldap_pool *p, LDAP *ld)
-{
-	(void)pthread_mutex_lock(&p->mutex);
-	p->busy--;
-	if (ld != NULL)
-		p->idle[p->idle_len++] = ld;
-	(void)pthread_cond_signal(&p->freed);
-	(void)pthread_mutex_unlock(&p->mutex);
-}
-
-static void
-pool_mark(struct ldap_pool *p, bool down)
-{
-	(void)pthread_mutex_lock(&p->mutex);
-	p->down_until = down ? clock_ms() + BACKOFF_MS : 0;
-	(void)pthread_mutex_unlock(&p->mutex);
-}
-
-static bool
-deliver(LDAP *ld, LDAPMessage *result, const struct ldap_query *query,
-    struct err *err)
-{
-	for (LDAPMessage *m = ldap_first_entry(ld, result); m != NULL;
-	     m = ldap_next_entry(ld, m))
-		if (!query->found(query->arg, ld, m, err))
-			return false;
-	return true;
-}
-
-/* One try; *broken_out says that the connection is of no more use. */
-static int
-search_once(struct ldap_pool *p, LDAP *ld, const struct ldap_query *query,
-    bool *broken_out, struct err *err)
-{
-	struct timeval limit = timeval_of(p->options.search_ms);
-	LDAPMessage *result = NULL;
-	char **attrs;
-	int rc;
-
-	/* libldap reads the names only, but takes no const. */
-	memcpy(&attrs, &query->attrs, sizeof(attrs));
-	rc = ldap_search_ext_s(ld, query->base, query->scope, query->filter,
-	    attrs, 0, NULL, NULL, &limit, query->size_limit, &result);
-	*broken_out = false;
-	if (rc == LDAP_SUCCESS || rc == LDAP_SIZELIMIT_EXCEEDED) {
-		rc = deliver(ld, result, query, err) ? 0 : -1;
-	} else if (rc == LDAP_NO_SUCH_OBJECT) {
-		rc = 0;
-	} else {
-		/* A filter or DN that it refuses is not the connection's fault;
-		 * for all else, also a timeout, the connection goes. */
-		*broken_out =
-		    rc != LDAP_FILTER_ERROR && rc != LDAP_INVALID_DN_SYNTAX;
-		rc = ldap_err(err, rc, "LDAP search");
-	}
-	(void)ldap_msgfree(result);
-	return rc;
-}
-
-int
-ldap_pool_search(
-    struct ldap_pool *p, const struct ldap_query *query, struct err *err)
-{
-	for (int tries = 0;; tries++) {
-		bool broken = false, fresh = false;
-		LDAP *ld;
-		int rc;
-
-		if (pool_take(p, &ld, err) == -1)
-			return -1;
-		if (ld == NULL) {
-			fresh = true;
-			if (ldap_pool_connect(p, &ld, err) == -1) {
-				pool_mark(p, true);
-				pool_give(p, NULL);
-				return -1;
-			}
-			pool_mark(p, false);
-		}
-		rc = search_once(p, ld, query, &broken, err);
-		if (broken) {
-			(void)ldap_unbind_ext(ld, NULL, NULL);
-			ld = NULL;
-		}
-		pool_give(p, ld);
-		/* An idle connection may have died long ago, and so may the
-		 * others of the pool. */
-		if (!broken || fresh || tries > CONNECTIONS_MAX)
-			return rc;
-		err_clear(err);
-	}
+	return up ? ldap_server_connect(
+			&p->options, p->servers[server].uri, ld_out, err)
+		  : -1;
 }
 
 void

@@ -35,6 +35,8 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/hashing.c tenants/hashing.h \
 	tenants/info.c tenants/info.h \
 	tenants/layers.c tenants/layers.h \
+	tenants/ldap_connect.c tenants/ldap_connect.h \
+	tenants/ldap_link.c tenants/ldap_link.h \
 	tenants/ldap_pool.c tenants/ldap_pool.h \
 	tenants/password.c tenants/password.h \
 	tenants/penalty.c tenants/penalty.h \

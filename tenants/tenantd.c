@@ -8,6 +8,7 @@
 #include "common/sandbox.h"
 #include "tenants/conf.h"
 #include "tenants/hashing.h"
+#include "tenants/ldap_connect.h"
 #include "tenants/server.h"
 
 enum {
@@ -137,5 +138,6 @@ main(int argc, char **argv)
 		.stop = process_stop,
 	};
 
+	ldap_connect_init();
 	return daemon_main(argc, argv, &program);
 }

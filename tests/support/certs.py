@@ -43,8 +43,10 @@ def make_ca(directory):
     return ca
 
 
-def make_certificate(directory, host, kind):
-    """Makes <host>.<kind>.pem unless it is there; returns its path."""
+def make_certificate(directory, host, kind, anywhere=True):
+    """Makes <host>.<kind>.pem unless it is there; returns its path.
+
+    anywhere: it is good for localhost, too."""
     directory = pathlib.Path(directory)
     pem = directory / ("%s.%s.pem" % (host, kind))
     if pem.exists():
@@ -54,7 +56,7 @@ def make_certificate(directory, host, kind):
     names = [host] + ["%s.%s" % (s, domain) for s in ("smtp", "pop", "imap")]
     # Tools that connect by address check the address.
     names = ",".join(["DNS:" + n for n in dict.fromkeys(names)]
-                     + ["DNS:localhost", "IP:127.0.0.1"])
+                     + ["DNS:localhost", "IP:127.0.0.1"] * anywhere)
     key, request = pem.with_suffix(".key"), pem.with_suffix(".csr")
     leaf, extensions = pem.with_suffix(".crt"), pem.with_suffix(".ext")
     with _private_umask():
