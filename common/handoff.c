@@ -35,6 +35,7 @@ enum handoff_tag {
 	TAG_INPUT,
 	TAG_UNIQUE_IDS,
 	TAG_MARK_SEEN,
+	TAG_QUOTA_MESSAGES,
 };
 
 /* ---- sending -------------------------------------------------------- */
@@ -82,6 +83,7 @@ handoff_send(int fd, const struct handoff *h, int client_fd, struct span input,
 	put_peer(&b, &h->peer);
 	packet_put_u64(&b, TAG_TLS, h->tls);
 	packet_put_u64(&b, TAG_QUOTA_OCTETS, h->quota_octets);
+	packet_put_u64(&b, TAG_QUOTA_MESSAGES, h->quota_messages);
 	packet_put_u64(&b, TAG_MESSAGE_MAX, h->message_max);
 	put_pop3(&b, h);
 	packet_put(&b, TAG_INPUT, input);
@@ -188,6 +190,8 @@ get_field(struct handoff *h, struct span *input, uint8_t tag, struct span value)
 		return get_bool(value, &h->tls);
 	case TAG_QUOTA_OCTETS:
 		return packet_u64(value, &h->quota_octets);
+	case TAG_QUOTA_MESSAGES:
+		return packet_u64(value, &h->quota_messages);
 	case TAG_MESSAGE_MAX:
 		return packet_u64(value, &h->message_max);
 	case TAG_INPUT:

@@ -30,7 +30,8 @@ struct handoff {
 	struct conn_peer peer;
 	bool tls;              /* the client's side is encrypted */
 	uint64_t quota_octets; /* 0: none */
-	uint64_t message_max;  /* octets; 0: the configured one */
+	uint64_t quota_messages;
+	uint64_t message_max; /* octets; 0: the configured one */
 	/* What the brand says about POP3. */
 	char unique_ids[41]; /* form of unique-ids, or "" */
 	char mark_seen;      /* 'y', 'n', or 0: as configured */

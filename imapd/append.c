@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "store/draft.h"
+#include "store/quota.h"
 
 struct append {
 	struct draft *draft;
@@ -91,7 +92,9 @@ append_begin(
 		session_code(s, "TRYCREATE");
 		return err_set(err, ERR_POLICY, "There is no such mailbox");
 	}
-	if (draft_new(s->account, name, &a->draft, err) == 0)
+	/* So that the client need not send what does not fit. */
+	if (account_room(s->account, a->octets, 1, err) == 0 &&
+	    draft_new(s->account, name, &a->draft, err) == 0)
 		return 0;
 	if (err->kind == ERR_POLICY)
 		session_code(s, "TRYCREATE");
@@ -129,6 +132,7 @@ append_literal(struct imap_session *s, uint64_t octets)
 	}
 	a->octets = octets;
 	a->options.want_uid = true;
+	a->options.within_quota = true;
 	if (append_begin(s, name, a, &s->refusal) == -1)
 		return APPEND_REFUSED;
 	a->rest_at = s->command.len + 2;

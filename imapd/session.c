@@ -16,6 +16,7 @@ struct imap_opening {
 	char tag[IMAP_TAG_MAX + 1];
 	char account_id[65];
 	struct conn_peer peer;
+	struct quota_limits limits;
 	struct buf input;
 };
 
@@ -39,6 +40,7 @@ opening_new(const struct handoff *h, struct span input)
 	(void)snprintf(
 	    o->account_id, sizeof(o->account_id), "%s", h->account_id);
 	o->peer = h->peer;
+	o->limits = (struct quota_limits){ h->quota_octets, h->quota_messages };
 	buf_init(&o->input, SESSION_INPUT_MAX);
 	buf_append(&o->input, input);
 	return o;
@@ -293,8 +295,12 @@ session_open(struct imap_session *s, struct err *err)
 	if (o->input.len > 0 &&
 	    conn_unread(s->conn, buf_span(&o->input), err) == -1)
 		return -1;
-	return account_open(host_store(s->host), span_str(s->log.tenant),
-	    span_str(o->account_id), ACCOUNT_CREATE, &s->account, err);
+	if (account_open(host_store(s->host), span_str(s->log.tenant),
+		span_str(o->account_id), ACCOUNT_CREATE, &s->account,
+		err) == -1)
+		return -1;
+	account_limits(s->account, &o->limits);
+	return 0;
 }
 
 /* The reply to the login command, which the gate left to us. */

@@ -31,6 +31,7 @@
 #include "store/account.h"
 #include "store/list.h"
 #include "store/mailbox.h"
+#include "store/quota.h"
 
 /* Octets of a line; long UID sets are common (RFC 7162 section 4). */
 #define IMAP_LINE_MAX 65536

@@ -335,6 +335,38 @@ expunge_flush(struct folder *f, const struct removed *removed, struct err *err)
 	return removed->in_cur ? folder_flush(f->cur_fd, err) : 0;
 }
 
+/* A kill leaves maildirsize wrong by no more than a few messages. */
+#define EXPUNGE_RUN 64
+
+/* From *at on; *at is behind what was looked at. */
+static int
+expunge_run(struct folder *f, const struct view *v, const uint32_t *uids,
+    size_t count, size_t *at, struct edits *e, struct removed *removed,
+    struct err *err)
+{
+	struct removed before = *removed;
+	struct quota_change change;
+	size_t end = count - *at < EXPUNGE_RUN ? count : *at + EXPUNGE_RUN;
+	int done = 0;
+
+	quota_begin(f->account, &change);
+	for (; done == 0 && *at < end; ++*at) {
+		uint32_t index;
+
+		if (!view_find(v, uids[*at], &index))
+			continue;
+		done = expunge_one(f, v, index, removed, err);
+		if (done == 0)
+			e->items[e->count++] =
+			    (struct view_edit){ .index = index,
+				    .remove = true };
+		dotlock_touch(&f->lock);
+	}
+	quota_end(&change, before.octets - removed->octets,
+	    before.messages - removed->messages);
+	return done;
+}
+
 /* With turn and lock, up to date. */
 static int
 expunge_all(struct folder *f, const uint32_t *uids, size_t count,
@@ -343,26 +375,13 @@ expunge_all(struct folder *f, const uint32_t *uids, size_t count,
 	CLEANUP(view_unref) struct view *v = folder_current(f);
 	CLEANUP(edits_fini) struct edits e = { 0 };
 	struct err why = ERR_INIT;
+	size_t at = 0;
 	int done = 0;
 
 	if (edits_init(&e, count, err) == -1)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		uint32_t index;
-
-		if (!view_find(v, uids[i], &index))
-			continue;
-		if (expunge_one(f, v, index, removed, &why) == -1) {
-			done = -1;
-			break;
-		}
-		e.items[e.count++] =
-		    (struct view_edit){ .index = index, .remove = true };
-		dotlock_touch(&f->lock);
-	}
-	if (removed->messages > 0)
-		maildirsize_add(
-		    f->account, -removed->octets, -removed->messages);
+	while (done == 0 && at < count)
+		done = expunge_run(f, v, uids, count, &at, &e, removed, &why);
 	if (done == 0)
 		done = expunge_flush(f, removed, &why);
 	if (edits_publish(f, v, &e, err) == -1)

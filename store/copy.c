@@ -213,6 +213,37 @@ copy_link(struct copy *c, struct copied *item, uint32_t index, struct err *err)
 	return err_set(err, ERR_POLICY, "a message is gone");
 }
 
+/* Asking for the content makes both known. */
+static int
+copy_sizes(struct copy *c, const struct message *m, struct err *err)
+{
+	CLEANUP(content_free) struct content *content = NULL;
+
+	if (m->size_virtual != MESSAGE_SIZE_UNKNOWN &&
+	    m->size_physical != MESSAGE_SIZE_UNKNOWN)
+		return 0;
+	return content_open(c->m, m->uid, &content, err);
+}
+
+/* What is moved takes no more room than it had. */
+static int
+copy_room(struct copy *c, const uint32_t *uids, size_t count, struct err *err)
+{
+	uint64_t octets = 0, messages = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t index;
+
+		if (!view_find(c->from, uids[i], &index))
+			continue;
+		if (copy_sizes(c, view_at(c->from, index), err) == -1)
+			return -1;
+		octets += view_at(c->from, index)->size_physical;
+		messages++;
+	}
+	return account_room(c->to->account, octets, messages, err);
+}
+
 static int
 copy_one(struct copy *c, uint32_t index, struct err *err)
 {
@@ -221,16 +252,9 @@ copy_one(struct copy *c, uint32_t index, struct err *err)
 	struct span id = SPAN_NONE;
 
 	item->from_uid = m->uid;
-	if (copy_letters(c, m->letters, &item->letters, err) == -1)
+	if (copy_letters(c, m->letters, &item->letters, err) == -1 ||
+	    copy_sizes(c, m, err) == -1)
 		return -1;
-	/* Asking for the size makes both known. */
-	if (m->size_virtual == MESSAGE_SIZE_UNKNOWN ||
-	    m->size_physical == MESSAGE_SIZE_UNKNOWN) {
-		CLEANUP(content_free) struct content *content = NULL;
-
-		if (content_open(c->m, m->uid, &content, err) == -1)
-			return -1;
-	}
 	item->size_physical = m->size_physical;
 	item->size_virtual = m->size_virtual;
 	(void)view_field(c->from, index, 'G', &id);
@@ -247,6 +271,7 @@ copy_undo(struct copy *c)
 {
 	for (size_t i = 0; i < c->count; i++)
 		(void)unlinkat(c->to->fd, c->items[i].path, 0);
+	c->count = 0;
 }
 
 /* UIDs for everything that is linked, once the names are on the disk. */
@@ -289,33 +314,40 @@ copy_register(struct copy *c, struct mailbox_copied *copied, struct err *err)
 	return 0;
 }
 
+static int
+copy_links(struct copy *c, const uint32_t *uids, size_t count, struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint32_t index;
+
+		if (view_find(c->from, uids[i], &index) &&
+		    copy_one(c, index, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 /* With the target's turn and lock, up to date. */
 static int
 copy_all(struct copy *c, const uint32_t *uids, size_t count,
     struct mailbox_copied *copied, struct err *err)
 {
+	struct quota_change change;
 	int64_t octets = 0;
+	int done;
 
 	if (copy_read_bases(c, err) == -1)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		uint32_t index;
-
-		if (!view_find(c->from, uids[i], &index))
-			continue;
-		if (copy_one(c, index, err) == -1) {
-			copy_undo(c);
-			return -1;
-		}
-		octets += (int64_t)c->items[c->count - 1].size_physical;
-	}
-	if (copy_register(c, copied, err) == -1) {
+	quota_begin(c->to->account, &change);
+	done = copy_links(c, uids, count, err);
+	if (done == 0)
+		done = copy_register(c, copied, err);
+	if (done == -1)
 		copy_undo(c);
-		return -1;
-	}
-	if (c->count > 0)
-		maildirsize_add(c->to->account, octets, (int64_t)c->count);
-	return 0;
+	for (size_t i = 0; i < c->count; i++)
+		octets += (int64_t)c->items[i].size_physical;
+	quota_end(&change, octets, (int64_t)c->count);
+	return done;
 }
 
 static int
@@ -325,6 +357,18 @@ copy_begin(struct copy *c, struct err *err)
 		return -1;
 	uidfile_check(c->to);
 	return folder_sync(c->to, false, NULL, err);
+}
+
+static int
+copy_locked(struct copy *c, const uint32_t *uids, size_t count,
+    struct mailbox_copied *copied, struct err *err)
+{
+	int done = copy_begin(c, err);
+
+	if (done == 0)
+		done = copy_all(c, uids, count, copied, err);
+	folder_end(c->to);
+	return done;
 }
 
 int
@@ -346,10 +390,9 @@ mailbox_copy(struct mailbox *m, const uint32_t *uids, size_t count,
 	if (c.items == NULL || c.from == NULL) {
 		done = err_set(err, ERR_TEMP, "copy: out of memory");
 	} else {
-		done = copy_begin(&c, err);
+		done = move ? 0 : copy_room(&c, uids, count, err);
 		if (done == 0)
-			done = copy_all(&c, uids, count, &copied, err);
-		folder_end(c.to);
+			done = copy_locked(&c, uids, count, &copied, err);
 	}
 	folder_release(c.to);
 	view_unref(c.from);

@@ -194,6 +194,36 @@ draft_place(struct draft *d, uint64_t letters, struct draft_result *result,
 	return folder_flush(to_fd, err);
 }
 
+/* A failed flush may leave it in place, so the file decides what counts. */
+static int
+draft_place_counted(struct draft *d, uint64_t letters,
+    struct draft_result *result, struct err *err)
+{
+	struct quota_change change;
+	int done;
+
+	quota_begin(d->account, &change);
+	done = draft_place(d, letters, result, err);
+	if (d->base[0] == '\0')
+		quota_end(&change, (int64_t)d->octets, 1);
+	else
+		quota_end(&change, 0, 0);
+	return done;
+}
+
+/* Refused to the client, so it must not stay. */
+static void
+draft_unplace(struct draft *d, struct folder *f, const char *name)
+{
+	struct quota_change change;
+
+	quota_begin(d->account, &change);
+	if (unlinkat(f->fd, name, 0) == 0)
+		quota_end(&change, -(int64_t)d->octets, -1);
+	else
+		quota_end(&change, 0, 0);
+}
+
 /* Under turn and lock: with its UID, which is on disk when this returns. */
 static int
 draft_register(struct draft *d, struct folder *f, uint64_t letters,
@@ -203,7 +233,7 @@ draft_register(struct draft *d, struct folder *f, uint64_t letters,
 	struct filename parsed;
 	struct view_add add;
 
-	if (draft_place(d, letters, result, err) == -1)
+	if (draft_place_counted(d, letters, result, err) == -1)
 		return -1;
 	(void)filename_parse(
 	    span_str(result->name + sizeof("cur/") - 1), &parsed);
@@ -215,8 +245,7 @@ draft_register(struct draft *d, struct folder *f, uint64_t letters,
 		.info = parsed.info,
 	};
 	if (folder_add(f, &add, 1, err) == -1) {
-		/* Refused to the client, so it must not stay. */
-		(void)unlinkat(f->fd, result->name, 0);
+		draft_unplace(d, f, result->name);
 		return -1;
 	}
 	v = folder_current(f);
@@ -272,15 +301,17 @@ draft_commit(struct draft *d, const struct draft_options *options,
 	};
 	int done;
 
+	if (options->within_quota &&
+	    account_room(d->account, d->octets, 1, err) == -1)
+		return -1;
 	if (draft_flush(d, options, err) == -1)
 		return -1;
 	if (options->want_uid || options->keyword_count > 0)
 		done = draft_commit_locked(d, options, letters, &result, err);
 	else
-		done = draft_place(d, letters, &result, err);
+		done = draft_place_counted(d, letters, &result, err);
 	if (done == -1)
 		return -1;
-	maildirsize_add(d->account, (int64_t)d->octets, 1);
 	if (result_out != NULL)
 		*result_out = result;
 	return 0;

@@ -48,8 +48,9 @@ struct sink *draft_sink(struct draft *d);
 struct draft_options {
 	time_t date; /* INTERNALDATE, if has_date; else now */
 	bool has_date;
-	bool want_uid;    /* APPEND: take the lock and assign the UID */
-	uint64_t letters; /* MESSAGE_SYSTEM_FLAGS */
+	bool want_uid;     /* APPEND: take the lock and assign the UID */
+	bool within_quota; /* ERR_LIMIT with os EDQUOT when it does not fit */
+	uint64_t letters;  /* MESSAGE_SYSTEM_FLAGS */
 	/* Keywords by name, made in the mailbox if need be. */
 	const struct span *keywords;
 	size_t keyword_count;

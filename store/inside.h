@@ -25,6 +25,7 @@
 #include "store/disk.h"
 #include "store/dotlock.h"
 #include "store/mailbox.h"
+#include "store/quota.h"
 #include "store/view_edit.h"
 
 #define ACCOUNT_BUCKETS 1024 /* a power of two */
@@ -67,6 +68,10 @@ struct account {
 	char *text;           /* "<tenant>/<id>" */
 	char *path;           /* "<tenant>/<hh>/<id>/Maildir" */
 	struct folder *folders;
+
+	/* store.mutex: */
+	struct quota_limits limits;
+	bool limits_fresh; /* not compared with maildirsize yet */
 };
 
 /* One mailbox as the process sees it. */
@@ -260,9 +265,16 @@ int keywordfile_write(
 int folder_keyword(
     struct folder *f, struct span name, unsigned *number_out, struct err *err);
 
-/* ---- maildirsize.c ---- */
-/* Adds a line, if the account has the file. */
-void maildirsize_add(struct account *a, int64_t octets, int64_t messages);
+/* ---- quota_count.c ---- */
+/*
+ * Octets and messages of all folders.  *steady_out: nothing moved meanwhile.
+ * With the exclusive lock.
+ */
+int quota_count(struct account *a, uint64_t *octets_out, uint64_t *messages_out,
+    bool *steady_out, struct err *err);
+/* Of one folder. */
+int quota_count_folder(struct account *a, const char *directory,
+    uint64_t *octets_out, uint64_t *messages_out, struct err *err);
 
 /* ---- watch.c ---- */
 int watch_init(struct watches *w);

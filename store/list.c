@@ -297,6 +297,41 @@ mailbox_create_all(
 	return 0;
 }
 
+static int
+trash_folder(struct account *a, const char *directory, struct err *err)
+{
+	for (int tries = 0;; tries++) {
+		if (renameat(a->fd, directory, a->fd, TRASHED) == 0)
+			return 0;
+		if (errno == ENOENT)
+			return err_set(err, ERR_POLICY, "no such mailbox");
+		/* Left by a crash, or being removed by somebody else. */
+		if ((errno != ENOTEMPTY && errno != EEXIST) || tries == 3)
+			return err_sys(err, "delete a mailbox");
+		(void)disk_remove_tree(a->fd, TRASHED, TREE_DEPTH_MAX, NULL);
+	}
+}
+
+/* Out of the total with it. */
+static int
+trash_counted(struct account *a, const char *directory, struct err *err)
+{
+	uint64_t octets = 0, messages = 0;
+	struct quota_change change;
+	int done;
+
+	quota_begin(a, &change);
+	done = trash_folder(a, directory, err);
+	if (done == 0 &&
+	    quota_count_folder(a, TRASHED, &octets, &messages, NULL) == -1) {
+		octets = messages = 0;
+		/* It is to be counted anew. */
+		(void)unlinkat(a->fd, "maildirsize", 0);
+	}
+	quota_end(&change, -(int64_t)octets, -(int64_t)messages);
+	return done;
+}
+
 int
 mailbox_delete(struct account *a, struct span name, struct err *err)
 {
@@ -307,21 +342,11 @@ mailbox_delete(struct account *a, struct span name, struct err *err)
 		return -1;
 	if (mailbox_name_is_inbox(name))
 		return err_set(err, ERR_POLICY, "INBOX cannot be deleted");
-	for (int tries = 0;; tries++) {
-		if (renameat(a->fd, buf_str(&directory), a->fd, TRASHED) == 0)
-			break;
-		if (errno == ENOENT)
-			return err_set(err, ERR_POLICY, "no such mailbox");
-		/* Left by a crash, or being removed by somebody else. */
-		if ((errno != ENOTEMPTY && errno != EEXIST) || tries == 3)
-			return err_sys(err, "delete a mailbox");
-		(void)disk_remove_tree(a->fd, TRASHED, TREE_DEPTH_MAX, NULL);
-	}
+	if (trash_counted(a, buf_str(&directory), err) == -1)
+		return -1;
 	account_forget_folder(a, buf_str(&directory), true);
 	if (flush_root(a, err) == -1)
 		return -1;
-	/* The total is to be counted anew. */
-	(void)unlinkat(a->fd, "maildirsize", 0);
 	/* What cannot be removed now is no mailbox any more, and the next
 	 * delete tries again. */
 	(void)disk_remove_tree(a->fd, TRASHED, TREE_DEPTH_MAX, NULL);

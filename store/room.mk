@@ -18,10 +18,11 @@ store_libstore_a_SOURCES = \
 	store/leftovers.c \
 	store/list.c store/list.h \
 	store/mailbox.c store/mailbox.h \
-	store/maildirsize.c \
+	store/maildirsize.c store/maildirsize.h \
 	store/message.h \
 	store/mutf7.c \
 	store/name.c store/name.h \
+	store/quota.c store/quota.h store/quota_count.c \
 	store/recent.c \
 	store/record_reader.c \
 	store/records.c store/records.h store/records_private.h \
@@ -81,3 +82,14 @@ tests_unit_test_records_SOURCES = tests/unit/test_records.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
 tests_unit_test_records_LDADD = store/libstore.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(BDB_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_quota
+tests_unit_test_quota_SOURCES = tests/unit/test_quota.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_quota_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_maildirsize
+tests_fuzz_fuzz_maildirsize_SOURCES = tests/fuzz/fuzz_maildirsize.c
+tests_fuzz_fuzz_maildirsize_LDADD = store/libstore.a common/libcommon.a
+tests_fuzz_fuzz_maildirsize_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

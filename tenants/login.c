@@ -158,6 +158,7 @@ handoff_of(const struct login *l, const struct login_result *result)
 	h->peer = *conn_peer(l->conn);
 	h->tls = conn_tls(l->conn);
 	h->quota_octets = a->quota_octets;
+	h->quota_messages = a->quota_messages;
 	h->message_max =
 	    a->message_max != 0 ? a->message_max : a->tenant.message_max;
 	(void)snprintf(h->unique_ids, sizeof(h->unique_ids), "%s",

@@ -71,8 +71,21 @@ class Shared:
         return uidvalidity, found
 
 
-@pytest.fixture
-def shared():
+class Counting(Dovecot):
+    """With its quota plugin, which has the limits from maildirsize."""
+
+    extra = """
+mail_plugins = quota
+protocol imap {
+  mail_plugins = quota imap_quota
+}
+plugin {
+  quota = maildir:User quota
+}
+"""
+
+
+def make_shared(kind):
     if os.geteuid() != 0:
         pytest.skip("peers need root")
     # Not below the checkout, which other users may not reach.
@@ -84,7 +97,7 @@ def shared():
     subprocess.run(["chown", "-R", "%d:%d" % (PEER_UID, PEER_UID),
                     base / "aozora"], check=True)
     try:
-        peer = Dovecot(binds={home: "/srv/mail/hanako"})
+        peer = kind(binds={home: "/srv/mail/hanako"})
     except PeerMissing as e:
         shutil.rmtree(base)
         assert os.environ.get("CI") != "true", str(e)
@@ -92,6 +105,16 @@ def shared():
     with peer:
         yield Shared(peer, base)
     shutil.rmtree(base)
+
+
+@pytest.fixture
+def shared():
+    yield from make_shared(Dovecot)
+
+
+@pytest.fixture
+def counted():
+    yield from make_shared(Counting)
 
 
 def message(number):
@@ -201,3 +224,71 @@ def test_together(shared):
     assert ours[0] == uidvalidity
     assert sorted(ours[2]) == sorted(found)
     assert sorted(map(int, found.values())) == list(range(1, 122))
+
+
+def quota(dovecot):
+    """{resource: (value, limit)} by doveadm; values as in maildirsize."""
+    got = dovecot.root.run(["doveadm", "-f", "tab", "quota", "get", "-u",
+                            "hanako"], capture_output=True, text=True,
+                           check=True)
+    rows = [line.split("\t") for line in got.stdout.splitlines()[1:]]
+    return {row[1]: (row[2], row[3]) for row in rows}
+
+
+def size_file(shared):
+    return next(shared.store.rglob("maildirsize"))
+
+
+def files_of(shared):
+    """(octets, messages) as they are."""
+    found = [p.stat().st_size for p in shared.store.rglob("*")
+             if p.parent.name in ("new", "cur") and p.is_file()]
+    return sum(found), len(found)
+
+
+def test_quota_is_counted_alike(counted):
+    """Dovecot's quota plugin reads our maildirsize, takes the limits from it,
+    and what either adds or removes counts for both."""
+    assert counted.ours("usage", 100 * 1024, 20) == ["0 0"]
+    assert size_file(counted).read_text() == "102400S,20C\n0 0\n"
+    for number in (1, 2, 3):
+        counted.ours("deliver", text=message(number))
+        counted.lmtp(message(number + 10))
+    octets, messages = files_of(counted)
+    assert messages == 6
+    assert counted.ours("usage") == ["%d %d" % (octets, messages)]
+    # What both have written, nobody having counted in between.
+    assert len(size_file(counted).read_text().splitlines()) == 8
+    assert quota(counted.dovecot) == {
+        "STORAGE": (str(-(-octets // 1024)), "100"), "MESSAGE": ("6", "20")}
+    imap = counted.imap()
+    imap.create("Sent")
+    imap.select("INBOX")
+    imap.uid("COPY", "1:4", "Sent")
+    imap.uid("STORE", "1:2", "+FLAGS", "(\\Deleted)")
+    imap.expunge()
+    counted.ours("expunge", 3)
+    counted.ours("delete", mailbox="Sent")
+    octets, messages = files_of(counted)
+    assert messages == 3
+    assert counted.ours("usage") == ["%d 3" % octets]
+    # Each holds the other to the limits: a change of them acts for both.
+    counted.ours("usage", 0, 4)
+    assert imap.append("INBOX", None, None, message(20))[0] == "OK"
+    got, text = imap.append("INBOX", None, None, message(21))
+    assert got == "NO" and b"OVERQUOTA" in text[0], text
+    imap.logout()
+    assert quota(counted.dovecot)["MESSAGE"] == ("4", "4")
+
+
+def test_quota_file_of_dovecot_is_kept(counted):
+    """Dovecot counts a broken or long file anew; we go on from its sums."""
+    counted.ours("usage", 50 * 1024, 0)
+    counted.ours("deliver", text=message(1))
+    size_file(counted).write_text("51200S\nbroken\n")
+    os.chown(size_file(counted), PEER_UID, PEER_UID)
+    assert quota(counted.dovecot)["MESSAGE"][0] == "1"
+    octets, _ = files_of(counted)
+    assert size_file(counted).read_text() == "51200S\n%d 1\n" % octets
+    counted.ours("deliver", text=message(2))
+    assert counted.ours("usage") == ["%d 2" % files_of(counted)[0]]

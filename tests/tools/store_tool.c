@@ -11,9 +11,11 @@
  *	                                        expunge UID
  *	                                        copy UID MAILBOX
  *	                                        create | delete
+ *	                                        usage [OCTETS MESSAGES]
  *
  * list prints "uidvalidity uidnext", then a line a message: uid, letters of
- * its system flags, keywords, size, unique-id, base name.
+ * its system flags, keywords, size, unique-id, base name.  usage prints octets
+ * and messages of the account, within the given limits.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 #include "store/draft.h"
 #include "store/list.h"
 #include "store/mailbox.h"
+#include "store/quota.h"
 #include "store/unique_id.h"
 
 static const struct {
@@ -131,6 +134,21 @@ change(struct mailbox *m, int argc, char **argv, struct err *err)
 }
 
 static int
+print_usage(struct account *a, int argc, char **argv, struct err *err)
+{
+	struct usage u;
+
+	if (argc == 3)
+		account_limits(
+		    a, &(struct quota_limits){ strtoull(argv[1], NULL, 10),
+			   strtoull(argv[2], NULL, 10) });
+	if (account_usage(a, &u, err) == -1)
+		return -1;
+	printf("%" PRIu64 " %" PRIu64 "\n", u.octets, u.messages);
+	return 0;
+}
+
+static int
 run(struct account *a, const char *name, int argc, char **argv, struct err *err)
 {
 	CLEANUP(mailbox_close) struct mailbox *m = NULL;
@@ -139,6 +157,8 @@ run(struct account *a, const char *name, int argc, char **argv, struct err *err)
 		return mailbox_create(a, span_str(name), err);
 	if (strcmp(argv[0], "delete") == 0)
 		return mailbox_delete(a, span_str(name), err);
+	if (strcmp(argv[0], "usage") == 0)
+		return print_usage(a, argc, argv, err);
 	if (strcmp(argv[0], "deliver") == 0)
 		return deliver(a, name, NULL, err);
 	if (strcmp(argv[0], "append") == 0 && argc == 2)

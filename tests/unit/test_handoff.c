@@ -31,6 +31,7 @@ sample(void)
 		.tag = "a001",
 		.tls = true,
 		.quota_octets = UINT64_MAX,
+		.quota_messages = 1000,
 		.message_max = 1,
 		.unique_ids = "%08Xu%08Xv",
 		.mark_seen = 'n' };
@@ -78,6 +79,7 @@ test_round_trip(void **state)
 	assert_int_equal(got.peer.address.ss_family, AF_INET);
 	assert_true(got.peer.uid == (uid_t)-1);
 	assert_true(got.tls && got.quota_octets == UINT64_MAX);
+	assert_true(got.quota_messages == 1000);
 	assert_int_equal(got.message_max, 1);
 	assert_string_equal(got.unique_ids, "%08Xu%08Xv");
 	assert_int_equal(got.mark_seen, 'n');
