@@ -24,7 +24,9 @@ enum {
 int
 db_err(struct err *err, int rc, const char *what)
 {
-	return err_set(err, ERR_TEMP, "%s: %s", what, db_strerror(rc));
+	/* Berkeley DB's own codes are negative. */
+	return err_set_at(err, ERR_TEMP, rc > 0 ? rc : 0, __FILE__, __LINE__,
+	    "%s: %s", what, db_strerror(rc));
 }
 
 static int
@@ -343,6 +345,28 @@ db_close(struct db *db)
 	(void)pthread_mutex_destroy(&db->stop_mutex);
 	(void)pthread_cond_destroy(&db->stop_cond);
 	free(db);
+}
+
+void
+db_remove(struct db *db)
+{
+	if (db == NULL)
+		return;
+	(void)pthread_rwlock_wrlock(&db->lock);
+	env_close(db);
+	(void)each_file(db, act_remove, "", NULL);
+	(void)pthread_rwlock_unlock(&db->lock);
+	db_close(db);
+}
+
+bool
+db_exists(const char *directory)
+{
+	char path[600];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/table.db", directory);
+	return stat(path, &st) == 0;
 }
 
 /* ---- operations ---------------------------------------------------------- */

@@ -46,6 +46,10 @@ struct db_options {
 int db_open_tuned(const char *directory, const struct db_options *options,
     struct db **db_out, struct err *err);
 void db_close(struct db *db);
+/* Closes it, and removes its files. */
+void db_remove(struct db *db);
+/* Whether there are files of a table there. */
+bool db_exists(const char *directory);
 CLEANUP_DEFINE_PTR(struct db, db_close)
 
 /* The value is appended to *value.  *found_out false: there is none. */
@@ -63,8 +67,7 @@ int db_each(struct db *db, struct span prefix,
     bool (*each)(void *arg, struct span key, struct span value), void *arg,
     struct err *err);
 
-/* ---- many at once (db_bulk.c) ---------------------------------------------
- */
+/* ---- many at once (db_bulk.c) ---- */
 
 /*
  * A stretch of the table, copied out: no lock is held while it is read.

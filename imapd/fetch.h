@@ -61,8 +61,11 @@ struct fetch_item {
 struct fetch_request {
 	struct fetch_item *items;
 	size_t count;
-	bool content;  /* the message must be read */
-	bool envelope; /* what the cache knows, or a header */
+	unsigned kinds; /* what the cache may know: bits of known_kind */
+	bool content;   /* the whole message must be read */
+	bool header;    /* its header must */
+	bool date, size;
+	bool cached;   /* the cache may be of use */
 	bool set_seen; /* an item that is not BODY.PEEK is there */
 };
 
@@ -82,6 +85,17 @@ void section_write(const struct section *section, struct buf *out);
  */
 struct span section_find(const struct section *section, struct span message,
     const struct mime_structure *structure, struct buf *made);
+
+/* The least that a section can be told from. */
+enum section_source {
+	SECTION_OF_RECORD, /* KNOWN_HEADER of known.h */
+	SECTION_OF_HEADER,
+	SECTION_OF_MESSAGE,
+};
+enum section_source section_source(const struct section *section);
+/* The octets of one that is of the header, as section_find answers. */
+struct span section_header(const struct section *section, struct span header,
+    size_t fields, struct buf *made);
 
 /* envelope and body, RFC 3501 section 7.4.2. Errors: memory. */
 int envelope_write(struct span fields, struct buf *out, struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "imapd/fetch.h"
 
+#include "imapd/known.h"
 #include "imapd/parse.h"
 #include "imapd/reply.h"
 
@@ -254,17 +255,63 @@ fetch_item_parse(
 	return err_set(err, ERR_SYNTAX, "Unknown FETCH item");
 }
 
+/* What a section needs. */
+static void
+section_add(struct fetch_request *r, const struct section *section)
+{
+	switch (section_source(section)) {
+	case SECTION_OF_RECORD:
+		r->kinds |= 1U << KNOWN_HEADER;
+		break;
+	case SECTION_OF_HEADER:
+		r->header = true;
+		break;
+	case SECTION_OF_MESSAGE:
+		r->content = true;
+		break;
+	}
+}
+
 static void
 item_add(struct fetch_request *r, const struct fetch_item *item)
 {
 	r->items[r->count++] = *item;
 	if (!item->peek)
 		r->set_seen = true;
-	if (item->kind == FETCH_ENVELOPE)
-		r->envelope = true;
-	if (item->kind == FETCH_BODY ||
-	    item->kind == FETCH_BODYSTRUCTURE || item->kind == FETCH_SECTION)
-		r->content = true;
+	switch (item->kind) {
+	case FETCH_FLAGS:
+	case FETCH_UID:
+		break;
+	case FETCH_INTERNALDATE:
+		r->date = true;
+		break;
+	case FETCH_SIZE:
+		r->size = true;
+		break;
+	case FETCH_ENVELOPE:
+		r->kinds |= 1U << KNOWN_ENVELOPE;
+		break;
+	case FETCH_BODY:
+		r->kinds |= 1U << KNOWN_BODY;
+		break;
+	case FETCH_BODYSTRUCTURE:
+		r->kinds |= 1U << KNOWN_STRUCTURE;
+		break;
+	case FETCH_SECTION:
+		section_add(r, &item->section);
+		break;
+	}
+}
+
+/* Once all items are there. */
+static void
+request_settle(struct fetch_request *r)
+{
+	/* The fields are in what is read anyway. */
+	if (r->content || r->header)
+		r->kinds &= ~(1U << KNOWN_HEADER);
+	r->cached = r->kinds != 0 ||
+		    (!r->content && (r->size || (r->date && !r->header)));
 }
 
 /* True when *in is one of the macros, which stand alone. */
@@ -313,6 +360,7 @@ fetch_request_parse(struct span *in, struct arena *a, struct fetch_request *out,
 		if (list && imap_octet_parse(&rest, ')', err) == -1)
 			return -1;
 	}
+	request_settle(&r);
 	*in = rest;
 	*out = r;
 	return 0;

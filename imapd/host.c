@@ -293,8 +293,10 @@ host_new(struct daemon *d, struct host **host_out, struct err *err)
 	host->daemon = d;
 	host->counters = daemon_counters(d);
 	host->tenant = daemon_tenant_name(d);
-	if (store_new(&options, &host->store, err) == -1 ||
-	    host_records_new(host, err) == -1)
+	if (host_records_new(host, err) == -1)
+		return -1;
+	options.listener = records_listener(host->records);
+	if (store_new(&options, &host->store, err) == -1)
 		return -1;
 	host_settings(host);
 	*host_out = STEAL(host);
@@ -307,8 +309,8 @@ host_free(struct host *host)
 	if (host == NULL)
 		return;
 	session_host_free(host->clients);
-	records_free(host->records);
 	store_free(host->store);
+	records_free(host->records);
 	(void)pthread_mutex_destroy(&host->mutex);
 	free(host);
 }

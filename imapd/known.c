@@ -2,28 +2,19 @@
 #include "imapd/known.h"
 
 #include "imapd/fetch.h"
-#include "imapd/search_text.h"
-#include "mime/date.h"
-#include "mime/header.h"
+#include "store/message.h"
 
 /* Of each kind: one more whenever what is made or kept changes. */
-#define ENVELOPE_VERSION 1
-#define FIELDS_VERSION 1
-
-/* A field longer than this is looked up in the message. */
-#define FIELD_MAX 8192
-#define FIELD_LONG 0xffff
-
-/* Numbers in records: only add, and raise FIELDS_VERSION. */
-static const char *const field_names[] = { "Subject", "From", "To", "Cc", "Bcc",
-	"Sender", "Reply-To", "Message-ID", "In-Reply-To", "References",
-	"List-Id" };
-#define FIELD_NAMES (sizeof(field_names) / sizeof(field_names[0]))
-
-static const char versions[] = {
-	[KNOWN_ENVELOPE] = ENVELOPE_VERSION,
-	[KNOWN_FIELDS] = FIELDS_VERSION,
+static const char versions[KNOWN_KINDS] = {
+	[KNOWN_ENVELOPE] = 1,
+	[KNOWN_FIELDS] = 1,
+	[KNOWN_DATE] = 1,
+	[KNOWN_STRUCTURE] = 1,
+	[KNOWN_BODY] = 1,
+	[KNOWN_HEADER] = 1,
 };
+
+_Static_assert(KNOWN_KINDS <= RECORD_KINDS, "records.h has too few kinds");
 
 bool
 known_get(struct record_reader *r, enum known_kind kind, uint32_t uid,
@@ -38,157 +29,140 @@ known_get(struct record_reader *r, enum known_kind kind, uint32_t uid,
 	return true;
 }
 
-bool
-known_field_find(struct span name, unsigned *number_out)
-{
-	for (unsigned i = 0; i < FIELD_NAMES; i++) {
-		if (span_eq_nocase(name, span_str(field_names[i]))) {
-			*number_out = i;
-			return true;
-		}
-	}
-	return false;
-}
+/* ---- KNOWN_DATE ---- */
 
-/* ---- making -----------------------------------------------------------------
- */
+/* Two numbers of 64 bits, as they lie in memory. */
+struct date_record {
+	int64_t date;
+	uint64_t size;
+};
 
 static void
-append_u16(struct buf *out, unsigned n)
+date_make(const struct known_source *source, struct buf *out)
 {
-	char octets[2] = { (char)n, (char)(n >> 8) };
+	struct date_record d = { source->date, source->size };
+	char octets[sizeof(d)];
 
+	memcpy(octets, &d, sizeof(d));
 	buf_append(out, span_of(octets, sizeof(octets)));
 }
 
-static int
-field_add(struct span value, unsigned number, struct buf *out, struct err *err)
+static bool
+date_get(struct record_reader *r, uint32_t uid, struct date_record *out)
 {
-	CLEANUP(buf_fini) struct buf folded;
+	struct span value;
 
-	buf_init(&folded, KNOWN_MADE_MAX);
-	buf_append_octet(out, (char)number);
-	if (value.len <= FIELD_MAX &&
-	    search_value_fold(value, &folded, err) == -1)
-		return -1;
-	if (value.len > FIELD_MAX || folded.len > FIELD_MAX) {
-		append_u16(out, FIELD_LONG);
+	if (!known_get(r, KNOWN_DATE, uid, &value) || value.len != sizeof(*out))
+		return false;
+	memcpy(out, value.p, sizeof(*out));
+	return true;
+}
+
+static void
+date_put(struct record_reader *r, uint32_t uid, time_t date, uint64_t size)
+{
+	struct known_source source = { .date = date, .size = size };
+	CLEANUP(buf_fini) struct buf made = { .max = 64 };
+	struct span out;
+
+	if (r != NULL)
+		(void)known_learn(
+		    r, uid, KNOWN_DATE, &source, &made, &out, NULL);
+}
+
+int
+known_date(struct record_reader *r, struct mailbox *m,
+    const struct message *message, time_t *date_out, struct err *err)
+{
+	struct date_record d;
+
+	if (date_get(r, message->uid, &d)) {
+		*date_out = d.date;
 		return 0;
 	}
-	append_u16(out, (unsigned)folded.len);
-	buf_append(out, buf_span(&folded));
+	if (message_date(m, message->uid, date_out, err) == -1)
+		return -1;
+	date_put(r, message->uid, *date_out, message->size_virtual);
 	return 0;
 }
 
-static int
-fields_make(struct span header_fields, struct buf *out, struct err *err)
+int
+known_size(struct record_reader *r, struct mailbox *m,
+    const struct message *message, uint64_t *size_out, struct err *err)
 {
-	uint32_t day = (uint32_t)header_day(header_fields);
-	struct field field;
-	unsigned number;
+	struct date_record d;
+	time_t date;
 
-	append_u16(out, day & 0xffff);
-	append_u16(out, day >> 16);
-	while (field_next(&header_fields, &field)) {
-		if (known_field_find(field.name, &number) &&
-		    field_add(field.value, number, out, err) == -1)
-			return -1;
+	*size_out = message->size_virtual;
+	if (*size_out != MESSAGE_SIZE_UNKNOWN)
+		return 0;
+	if (date_get(r, message->uid, &d) && d.size != MESSAGE_SIZE_UNKNOWN) {
+		*size_out = d.size;
+		return 0;
+	}
+	if (message_size(m, message->uid, size_out, err) == -1)
+		return -1;
+	if (r != NULL && message_date(m, message->uid, &date, NULL) == 0)
+		date_put(r, message->uid, date, *size_out);
+	return 0;
+}
+
+/* ---- making ---- */
+
+static int
+kind_make(enum known_kind kind, const struct known_source *source,
+    struct buf *out, struct err *err)
+{
+	buf_append_octet(out, versions[kind]);
+	switch (kind) {
+	case KNOWN_ENVELOPE:
+		return envelope_write(source->fields, out, err);
+	case KNOWN_FIELDS:
+		return known_fields_make(source->fields, out, err);
+	case KNOWN_STRUCTURE:
+	case KNOWN_BODY:
+		return bodystructure_write(source->structure, source->message,
+		    kind == KNOWN_STRUCTURE, out, err);
+	case KNOWN_HEADER:
+		known_header_make(source->fields, out);
+		break;
+	case KNOWN_DATE:
+		date_make(source, out);
+		break;
+	case KNOWN_KINDS:
+		break;
 	}
 	return buf_check(out, err);
 }
 
 static int
-kind_make(enum known_kind kind, struct span header_fields, struct buf *out,
-    struct err *err)
+learn(struct record_reader *r, uint32_t uid, enum known_kind kind,
+    const struct known_source *source, struct buf *made, struct err *err)
 {
-	buf_append_octet(out, versions[kind]);
-	switch (kind) {
-	case KNOWN_ENVELOPE:
-		return envelope_write(header_fields, out, err);
-	case KNOWN_FIELDS:
-		return fields_make(header_fields, out, err);
-	}
+	buf_clear(made);
+	if (kind_make(kind, source, made, err) == -1)
+		return -1;
+	record_put(r, kind, uid, buf_span(made));
 	return 0;
 }
 
 int
 known_learn(struct record_reader *r, uint32_t uid, enum known_kind kind,
-    struct span header_fields, struct buf *made, struct span *out,
+    const struct known_source *source, struct buf *made, struct span *out,
     struct err *err)
 {
-	enum known_kind other =
-	    kind == KNOWN_ENVELOPE ? KNOWN_FIELDS : KNOWN_ENVELOPE;
+	/* Who lists a mailbox also searches it, and the other way round. */
+	static const enum known_kind together[] = { KNOWN_ENVELOPE,
+		KNOWN_FIELDS, KNOWN_DATE };
+	bool all = kind == KNOWN_ENVELOPE || kind == KNOWN_FIELDS;
 
-	buf_clear(made);
-	if (r != NULL) {
-		if (kind_make(other, header_fields, made, err) == -1)
+	for (size_t i = 0; r != NULL && all && i < 3; i++) {
+		if (together[i] != kind &&
+		    learn(r, uid, together[i], source, made, err) == -1)
 			return -1;
-		record_put(r, other, uid, buf_span(made));
-		buf_clear(made);
 	}
-	if (kind_make(kind, header_fields, made, err) == -1)
+	if (learn(r, uid, kind, source, made, err) == -1)
 		return -1;
-	record_put(r, kind, uid, buf_span(made));
 	*out = span_from(buf_span(made), 1);
 	return 0;
-}
-
-/* ---- reading ----------------------------------------------------------------
- */
-
-static unsigned
-take_u16(struct span s, size_t at)
-{
-	return (unsigned char)s.p[at] | (unsigned)(unsigned char)s.p[at + 1]
-					    << 8;
-}
-
-enum known_answer
-known_field_has(struct span fields, unsigned number, struct span needle)
-{
-	enum known_answer answer = KNOWN_NO;
-
-	fields = span_from(fields, 4);
-	while (fields.len >= 3) {
-		unsigned len = take_u16(fields, 1);
-		bool mine = (unsigned char)fields.p[0] == number;
-		struct span value;
-
-		fields = span_from(fields, 3);
-		if (mine && needle.len == 0)
-			return KNOWN_YES;
-		if (len == FIELD_LONG) {
-			if (mine)
-				answer = KNOWN_ASK;
-			continue;
-		}
-		value = span_first(fields, len);
-		fields = span_from(fields, len);
-		if (mine && span_find(value, needle) >= 0)
-			return KNOWN_YES;
-	}
-	return answer;
-}
-
-int32_t
-known_day(struct span fields)
-{
-	if (fields.len < 4)
-		return KNOWN_NO_DAY;
-	return (
-	    int32_t)(take_u16(fields, 0) | (uint32_t)take_u16(fields, 2) << 16);
-}
-
-int32_t
-header_day(struct span header_fields)
-{
-	struct field field;
-	struct civil civil;
-
-	if (!field_find(header_fields, SPAN("Date"), &field) ||
-	    date_parse(field.value, &civil, NULL) == -1)
-		return KNOWN_NO_DAY;
-	civil.hour = civil.minute = civil.second = 0;
-	civil.offset = 0;
-	return (int32_t)(civil_to_time(&civil) / 86400);
 }

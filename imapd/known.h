@@ -3,54 +3,74 @@
  * What the message cache keeps about a message (store/records.h has where).
  *
  *	KNOWN_ENVELOPE	the text of ENVELOPE, as it is sent
- *	KNOWN_FIELDS	what SEARCH asks the header for: the day of Date, and
- *			fields as they are compared (decoded, case folded)
+ *	KNOWN_FIELDS	what SEARCH asks the header for (known_fields.c)
+ *	KNOWN_DATE	INTERNALDATE and RFC822.SIZE
+ *	KNOWN_STRUCTURE	the text of BODYSTRUCTURE
+ *	KNOWN_BODY	the text of BODY
+ *	KNOWN_HEADER	header fields that clients ask for, as they stand
+ *			(known_header.c)
  *
  * Each record begins with its version; another one is as none.
- *
- *	fields = version day *(name length text)
- *	day    = 32 bits, days since 1970; KNOWN_NO_DAY: no Date, or no date
- *	name   = 8 bits, see known.c
- *	length = 16 bits, little-endian as the day; 65535: the field is there,
- *		 and too long to be kept
- *
- * The fields stand in the order of the message, each as often as there.
  */
 #ifndef HK_IMAPD_KNOWN_H
 #define HK_IMAPD_KNOWN_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/span.h"
+#include "mime/structure.h"
+#include "store/mailbox.h"
 #include "store/records.h"
 
 enum known_kind {
 	KNOWN_ENVELOPE,
 	KNOWN_FIELDS,
+	KNOWN_DATE,
+	KNOWN_STRUCTURE,
+	KNOWN_BODY,
+	KNOWN_HEADER,
+	KNOWN_KINDS
 };
 
-/* The record without its version. */
+/* The record without its version.  Borrowed until the next of that kind. */
 bool known_get(struct record_reader *r, enum known_kind kind, uint32_t uid,
     struct span *value_out);
 
+/* What was read of a message. */
+struct known_source {
+	struct span fields;  /* of its header */
+	struct span message; /* all of it: for STRUCTURE and BODY alone */
+	const struct mime_structure *structure; /* likewise */
+	time_t date;
+	uint64_t size; /* or MESSAGE_SIZE_UNKNOWN */
+};
+
 /*
- * What an item of FETCH or a key of SEARCH needs of a header's fields, made of
- * the header, and all else that is kept of it put into the cache as well: it
- * was read already.  made is where it is made; *out points into it, and is
- * borrowed until the next call.
+ * Makes a record out of the message and puts it; of a header that was read for
+ * one, the others that SEARCH and lists of mail will need next are put as well.
+ * made is where it is made; *out points into it.
  *
  * Errors: memory.
  */
 int known_learn(struct record_reader *r, uint32_t uid, enum known_kind kind,
-    struct span header_fields, struct buf *made, struct span *out,
+    const struct known_source *source, struct buf *made, struct span *out,
     struct err *err);
-/* For made: room for all that a header gives. */
+/* For made: room for all that a message gives. */
 #define KNOWN_MADE_MAX ((size_t)64 * 1024 * 1024)
 
-/* ---- KNOWN_FIELDS ---- */
+/* ---- KNOWN_DATE ---- */
+
+/* Of the view, the cache, or the file, which then is in the cache. */
+int known_date(struct record_reader *r, struct mailbox *m,
+    const struct message *message, time_t *date_out, struct err *err);
+int known_size(struct record_reader *r, struct mailbox *m,
+    const struct message *message, uint64_t *size_out, struct err *err);
+
+/* ---- KNOWN_FIELDS: known_fields.c ---- */
 
 #define KNOWN_NO_DAY INT32_MIN
 
@@ -72,5 +92,14 @@ enum known_answer known_field_has(
  * or KNOWN_NO_DAY: by the record, and by a header. */
 int32_t known_day(struct span fields);
 int32_t header_day(struct span header_fields);
+/* Appends the record without its version. */
+int known_fields_make(
+    struct span header_fields, struct buf *out, struct err *err);
+
+/* ---- KNOWN_HEADER: known_header.c ---- */
+
+/* Whether fields of this name are in the record, if the message has any. */
+bool known_header_has(struct span name);
+void known_header_make(struct span header_fields, struct buf *out);
 
 #endif

@@ -13,6 +13,7 @@ imapd_libimapd_a_SOURCES = \
 	imapd/envelope.c \
 	imapd/expunge.c \
 	imapd/fetch.c imapd/fetch.h \
+	imapd/fetch_message.c imapd/fetch_message.h \
 	imapd/fetch_parse.c \
 	imapd/flags.c \
 	imapd/gate.h \
@@ -21,6 +22,7 @@ imapd_libimapd_a_SOURCES = \
 	imapd/id.c imapd/id.h \
 	imapd/idle.c \
 	imapd/known.c imapd/known.h \
+	imapd/known_fields.c imapd/known_header.c \
 	imapd/list.c \
 	imapd/manage.c \
 	imapd/parse.c imapd/parse.h \

@@ -42,14 +42,13 @@ esearch_write(struct imap_session *s, unsigned result, const uint32_t *found,
 	buf_append(&s->out, SPAN("\r\n"));
 }
 
-/* Some key is answered by the cache. */
+/* Some key may be answered by the cache. */
 static bool
-search_asks_header(const struct search_key *k)
+search_asks_cache(const struct search_key *k)
 {
 	for (; k != NULL; k = k->next) {
-		if ((k->kind >= SEARCH_SENTBEFORE &&
-			k->kind <= SEARCH_HEADER) ||
-		    search_asks_header(k->keys))
+		if ((k->kind >= SEARCH_LARGER && k->kind <= SEARCH_HEADER) ||
+		    search_asks_cache(k->keys))
 			return true;
 	}
 	return false;
@@ -69,7 +68,7 @@ search_run(struct imap_session *s, const struct search_program *program,
 	if (found == NULL)
 		return -1;
 	search_resolve(program, &c);
-	if (search_asks_header(program->keys))
+	if (search_asks_cache(program->keys))
 		c.known = record_reader_new(
 		    host_records(s->host), s->mailbox, c.count);
 	for (uint32_t i = 0; i < c.count; i++) {

@@ -123,23 +123,33 @@ header_need(struct search_match *m, struct span *out)
 	return true;
 }
 
+/* What the cache is told of a header that was read. */
+static bool
+fields_learn(struct search_match *m)
+{
+	struct known_source source = { .size = m->message->size_virtual };
+	struct err err = ERR_INIT;
+
+	if (!header_need(m, &source.fields))
+		return false;
+	source.date =
+	    m->content != NULL ? content_date(m->content) : m->c->head.date;
+	if (known_learn(m->c->known, m->message->uid, KNOWN_FIELDS, &source,
+		&m->c->made, &m->fields, &err) == 0)
+		return true;
+	match_problem(m, &err);
+	return false;
+}
+
 /* What the cache knows of the header, or would. */
 static bool
 fields_need(struct search_match *m, struct span *out)
 {
-	struct err err = ERR_INIT;
-	struct span header;
-
-	if (m->fields.p == NULL && !known_get(m->c->known, KNOWN_FIELDS,
-				       m->message->uid, &m->fields)) {
-		if (!header_need(m, &header))
-			return false;
-		if (known_learn(m->c->known, m->message->uid, KNOWN_FIELDS,
-			header, &m->c->made, &m->fields, &err) == -1) {
-			match_problem(m, &err);
-			return false;
-		}
-	}
+	if (m->fields.p == NULL &&
+	    !known_get(
+		m->c->known, KNOWN_FIELDS, m->message->uid, &m->fields) &&
+	    !fields_learn(m))
+		return false;
 	*out = m->fields;
 	return true;
 }
@@ -165,7 +175,8 @@ match_size(struct search_match *m, const struct search_key *k)
 	struct err err = ERR_INIT;
 	uint64_t octets;
 
-	if (message_size(m->c->mailbox, m->message->uid, &octets, &err) == -1) {
+	if (known_size(m->c->known, m->c->mailbox, m->message, &octets, &err) ==
+	    -1) {
 		match_problem(m, &err);
 		return false;
 	}
@@ -191,7 +202,8 @@ match_date(struct search_match *m, const struct search_key *k)
 	time_t when;
 	int64_t day;
 
-	if (message_date(m->c->mailbox, m->message->uid, &when, &err) == -1) {
+	if (known_date(m->c->known, m->c->mailbox, m->message, &when, &err) ==
+	    -1) {
 		match_problem(m, &err);
 		return false;
 	}

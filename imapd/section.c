@@ -2,6 +2,7 @@
 /* From a section to its octets.                  RFC 3501 section 6.4.5 */
 #include "imapd/fetch.h"
 
+#include "imapd/known.h"
 #include "mime/header.h"
 
 /*
@@ -61,6 +62,35 @@ fields_pick(const struct section *section, struct span fields, struct buf *made)
 	}
 	buf_append(made, SPAN("\r\n"));
 	return buf_span(made);
+}
+
+enum section_source
+section_source(const struct section *section)
+{
+	if (section->depth > 0)
+		return SECTION_OF_MESSAGE;
+	switch (section->text) {
+	case SECTION_HEADER:
+	case SECTION_HEADER_FIELDS_NOT:
+		return SECTION_OF_HEADER;
+	case SECTION_HEADER_FIELDS:
+		for (size_t i = 0; i < section->fields_len; i++) {
+			if (!known_header_has(section->fields[i]))
+				return SECTION_OF_HEADER;
+		}
+		return SECTION_OF_RECORD;
+	default:
+		return SECTION_OF_MESSAGE;
+	}
+}
+
+struct span
+section_header(const struct section *section, struct span header, size_t fields,
+    struct buf *made)
+{
+	if (section->text == SECTION_HEADER)
+		return header;
+	return fields_pick(section, span_first(header, fields), made);
 }
 
 /* HEADER, HEADER.FIELDS and TEXT of a message or of one inside a part. */

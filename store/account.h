@@ -31,6 +31,20 @@
 struct store;
 struct account;
 
+/*
+ * Who wants to know what is gone, of which account ("tenant/id") and directory
+ * ("." or ".Work.2026").  Members may be NULL.
+ */
+struct store_listener {
+	void *arg;
+	/* Messages of a folder.  It must not wait: the folder does. */
+	void (*removed)(void *arg, const char *account, const char *directory,
+	    const uint32_t *uids, size_t count);
+	void (*deleted)(void *arg, const char *account, const char *directory);
+	void (*renamed)(void *arg, const char *account, const char *directory,
+	    const char *new_directory);
+};
+
 struct store_options {
 	const char *path; /* <store>, absolute; must exist */
 	/*
@@ -39,6 +53,7 @@ struct store_options {
 	 */
 	size_t cache_octets;
 	unsigned lock_wait_ms; /* for dovecot-uidlist.lock; 0: 60 seconds */
+	struct store_listener listener;
 };
 
 int store_new(const struct store_options *options, struct store **store_out,

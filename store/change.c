@@ -57,6 +57,7 @@ edits_publish(
 		return -1;
 	}
 	f->change = facts.change;
+	folder_tell_removed(f, v, e->items, e->count);
 	folder_publish(f, next);
 	watch_tell(f);
 	return 0;

@@ -32,6 +32,27 @@ folder_new(struct account *a, const char *directory)
 }
 
 void
+folder_tell_removed(struct folder *f, const struct view *v,
+    const struct view_edit *edits, size_t count)
+{
+	const struct store_listener *l = &f->account->store->listener;
+	uint32_t uids[256];
+	size_t found = 0;
+
+	for (size_t i = 0; i < count && l->removed != NULL; i++) {
+		if (edits[i].remove)
+			uids[found++] = view_at(v, edits[i].index)->uid;
+		if (found == sizeof(uids) / sizeof(uids[0])) {
+			l->removed(l->arg, f->account->text, f->directory, uids,
+			    found);
+			found = 0;
+		}
+	}
+	if (found > 0)
+		l->removed(l->arg, f->account->text, f->directory, uids, found);
+}
+
+void
 folder_free(struct folder *f)
 {
 	if (f == NULL)

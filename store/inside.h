@@ -46,6 +46,7 @@ struct store {
 	char *path;
 	int fd;
 	size_t cache_octets;
+	struct store_listener listener;
 	unsigned lock_wait_ms;
 	char hostname[256]; /* as it stands in file names and locks */
 	pid_t pid;
@@ -188,6 +189,9 @@ void folder_saw_own_change(struct folder *f);
  */
 int folder_add(
     struct folder *f, struct view_add *adds, size_t count, struct err *err);
+/* Tells the listener which messages of v these edits remove. */
+void folder_tell_removed(struct folder *f, const struct view *v,
+    const struct view_edit *edits, size_t count);
 /* The real name of base in cur/ or new/, by looking through both. */
 int folder_find_file(struct folder *f, struct span base, struct buf *path_out,
     bool *found_out, struct err *err);

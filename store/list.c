@@ -345,6 +345,9 @@ mailbox_delete(struct account *a, struct span name, struct err *err)
 	if (trash_counted(a, buf_str(&directory), err) == -1)
 		return -1;
 	account_forget_folder(a, buf_str(&directory), true);
+	if (a->store->listener.deleted != NULL)
+		a->store->listener.deleted(
+		    a->store->listener.arg, a->text, buf_str(&directory));
 	if (flush_root(a, err) == -1)
 		return -1;
 	/* What cannot be removed now is no mailbox any more, and the next
@@ -398,6 +401,7 @@ collect_child(void *arg, const char *name, unsigned char type)
 static int
 rename_one(struct renaming *r, const char *from, struct err *err)
 {
+	const struct store_listener *l = &r->a->store->listener;
 	CLEANUP(buf_fini) struct buf to;
 
 	buf_init(&to, NAME_DIRECTORY_MAX);
@@ -410,6 +414,8 @@ rename_one(struct renaming *r, const char *from, struct err *err)
 			   ? err_set(err, ERR_POLICY, "the mailbox exists")
 			   : disk_err(err, "rename a mailbox");
 	account_forget_folder(r->a, from, false);
+	if (l->renamed != NULL)
+		l->renamed(l->arg, r->a->text, from, buf_str(&to));
 	return 0;
 }
 

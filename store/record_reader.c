@@ -2,7 +2,6 @@
 /* Reading and writing the records of one mailbox, during one command. */
 #include "store/records_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +14,8 @@
 #define STRETCH_MAX ((size_t)256 * 1024)
 #define BATCH_OCTETS ((size_t)128 * 1024)
 #define HASH_OCTETS 8
+/* Records met of messages that are gone, to be removed at the end. */
+#define STALE_MAX 256
 
 /* The records of one kind, read in the order of UIDs. */
 struct stream {
@@ -41,6 +42,8 @@ struct record_reader {
 	struct stream streams[RECORD_KINDS];
 	struct db_batch batch;
 	uint64_t batch_octets;
+	char (*stale)[RECORD_KEY]; /* or NULL */
+	size_t stale_count;
 	bool dropped; /* nothing is read or written any more */
 	bool failed;
 	struct err err;
@@ -107,7 +110,6 @@ record_reader_new(struct records *records, struct mailbox *m, size_t expected)
 	struct db *db = records_hold(records);
 	struct folder *f = m->folder;
 	struct record_reader *r;
-	int len;
 
 	if (db == NULL)
 		return NULL;
@@ -122,10 +124,9 @@ record_reader_new(struct records *records, struct mailbox *m, size_t expected)
 	for (size_t i = 0; i < RECORD_KINDS; i++)
 		buf_init(&r->streams[i].single, RECORD_MAX + HASH_OCTETS);
 	r->view = folder_current(f);
-	len = snprintf(r->mailbox, sizeof(r->mailbox), "M%s/%s",
-	    f->account->text, f->directory);
-	r->mailbox_key = span_of(r->mailbox, (size_t)len);
-	r->dropped = r->view == NULL || (size_t)len >= sizeof(r->mailbox);
+	r->mailbox_key =
+	    record_mailbox_key(f->account->text, f->directory, r->mailbox);
+	r->dropped = r->view == NULL || r->mailbox_key.len == 0;
 	if (!r->dropped && records_number(records, db, r->mailbox_key, false,
 			       &r->number, &r->err) == -1)
 		r->failed = r->dropped = true;
@@ -201,6 +202,28 @@ stream_load(
 	return true;
 }
 
+/* The record at hand is passed over: is it of a message that is gone? */
+static void
+stream_pass(struct record_reader *r, const struct stream *s, unsigned kind)
+{
+	uint32_t index;
+
+	if (r->stale_count == STALE_MAX || view_find(r->view, s->uid, &index))
+		return;
+	if (r->stale == NULL)
+		r->stale = malloc(STALE_MAX * sizeof(*r->stale));
+	if (r->stale != NULL)
+		record_key(r->number, kind, s->uid, r->stale[r->stale_count++]);
+}
+
+static struct span
+stale_key(const void *arg, size_t i)
+{
+	const struct record_reader *r = arg;
+
+	return span_of(r->stale[i], RECORD_KEY);
+}
+
 /* The record of that uid, if it is there, becomes the one at hand. */
 static bool
 stream_find(
@@ -211,8 +234,10 @@ stream_find(
 		return false;
 	}
 	for (int loads = 0;; loads++) {
-		while (s->have && s->uid < uid)
+		while (s->have && s->uid < uid) {
+			stream_pass(r, s, kind);
 			stream_step(r, s, kind);
+		}
 		if (s->have || s->ended || loads > 0)
 			break;
 		if (!stream_load(r, s, kind, uid)) {
@@ -333,6 +358,10 @@ record_reader_free(struct record_reader *r)
 	if (r == NULL)
 		return;
 	reader_flush(r);
+	if (r->stale_count > 0 && !r->dropped &&
+	    db_delete_many(r->db, stale_key, r, r->stale_count, &r->err) == -1)
+		reader_failed(r);
+	free(r->stale);
 	for (size_t i = 0; i < RECORD_KINDS; i++) {
 		db_stretch_fini(&r->streams[i].stretch);
 		buf_fini(&r->streams[i].single);

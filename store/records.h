@@ -36,6 +36,7 @@
 #include "common/cleanup.h"
 #include "common/err.h"
 #include "common/span.h"
+#include "store/account.h"
 
 /* Kinds are 0 to RECORD_KINDS - 1. */
 #define RECORD_KINDS 8
@@ -48,7 +49,7 @@ struct records;
 struct records_options {
 	const char *directory; /* made if it is missing; its parent must be */
 	size_t memory_octets;  /* for pages */
-	uint64_t disk_octets;  /* of the table; 0: keep nothing */
+	uint64_t disk_octets;  /* of the table, 1 MB or more; 0: keep nothing */
 };
 
 /* Opens nothing yet. */
@@ -60,6 +61,9 @@ CLEANUP_DEFINE_PTR(struct records, records_free)
 /* Other limits, from the next opening on. */
 void records_limit(
     struct records *r, size_t memory_octets, uint64_t disk_octets);
+
+/* For store_options: what is gone leaves the table. */
+struct store_listener records_listener(struct records *r);
 
 /* For a clock: whether records_tend has something to do; it may then wait for
  * the disk. */

@@ -25,6 +25,7 @@ store_libstore_a_SOURCES = \
 	store/quota.c store/quota.h store/quota_count.c \
 	store/recent.c \
 	store/record_reader.c \
+	store/record_room.c store/record_rows.c \
 	store/records.c store/records.h store/records_private.h \
 	store/scan.c store/scan.h \
 	store/subscriptions.c store/subscriptions.h \

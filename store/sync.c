@@ -197,6 +197,8 @@ sync_publish(struct sync *s, bool write, struct err *err)
 		return -1;
 	}
 	s->f->change = s->facts.change;
+	if (s->old != NULL)
+		folder_tell_removed(s->f, s->old, s->edits, s->edit_count);
 	folder_publish(s->f, v);
 	return 0;
 }

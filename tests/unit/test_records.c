@@ -273,6 +273,163 @@ test_full(void **state)
 	assert_false(records_due(r));
 }
 
+/* The records of the rig's store follow what happens to its mailboxes. */
+static void
+listen_to(struct store_rig *rig, struct records *r)
+{
+	struct store_options options = { .path = rig->path,
+		.listener = records_listener(r) };
+
+	account_unref(rig->account);
+	store_free(rig->store);
+	assert_int_equal(store_new(&options, &rig->store, NULL), 0);
+	assert_int_equal(
+	    account_open(rig->store, SPAN("aozora"), SPAN("user-1"),
+		ACCOUNT_EXISTING, &rig->account, NULL),
+	    0);
+}
+
+static void
+fill(struct records *r, struct mailbox *m, uint32_t last)
+{
+	CLEANUP(record_reader_free)
+	struct record_reader *reader = record_reader_new(r, m, last);
+
+	put_from(reader, 1, last);
+}
+
+/* Whether the word is in the file of a table that is closed. */
+static bool
+table_names(const struct store_rig *rig, const char *word)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command),
+	    "grep -qa '%s' %s/aozora/records/table.db", word, rig->path);
+	return system(command) == 0;
+}
+
+static void
+test_removed(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	struct mailbox *m;
+	uint32_t gone[] = { 3, 4, 5, 40 };
+	char path[256];
+
+	listen_to(rig, r);
+	deliver(rig, 40);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	fill(r, m, 40);
+	assert_false(records_due(r));
+	assert_int_equal(mailbox_expunge(m, gone, 4, NULL, NULL), 0);
+	assert_true(records_due(r));
+	records_tend(r);
+	assert_false(records_due(r));
+	assert_int_equal(count_known(r, m, 40, 40), 36);
+	/* By another program, and noticed. */
+	(void)snprintf(
+	    path, sizeof(path), "cd %s/cur; rm $(ls | head -1)", rig->maildir);
+	assert_int_equal(system(path), 0);
+	assert_int_equal(mailbox_refresh(m, NULL, NULL), 0);
+	assert_true(records_due(r));
+	records_tend(r);
+	assert_int_equal(count_known(r, m, 40, 40), 35);
+	mailbox_close(m);
+
+	/* While nobody listens: what is met is removed. */
+	listen_to(rig, NULL);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	gone[0] = 10;
+	assert_int_equal(mailbox_expunge(m, gone, 1, NULL, NULL), 0);
+	assert_int_equal(count_known(r, m, 40, 40), 34);
+	mailbox_close(m);
+	records_free(r);
+	assert_true(table_names(rig, "a 39"));
+	assert_false(table_names(rig, "a 40"));
+	assert_false(table_names(rig, "a 10"));
+	r = records_of(rig);
+}
+
+static void
+test_folders(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	struct mailbox *m;
+
+	listen_to(rig, r);
+	assert_int_equal(mailbox_create(rig->account, SPAN("A"), NULL), 0);
+	assert_int_equal(mailbox_create(rig->account, SPAN("A/b"), NULL), 0);
+	for (int i = 0; i < 5; i++) {
+		(void)store_rig_deliver(rig, "A", "x: y\r\n\r\n", NULL);
+		(void)store_rig_deliver(rig, "A/b", "x: y\r\n\r\n", NULL);
+	}
+	/* No table yet: nothing is opened for it. */
+	assert_int_equal(
+	    mailbox_rename(rig->account, SPAN("A"), SPAN("B"), NULL), 0);
+	assert_false(store_rig_has(rig, "../../../records/table.db"));
+	m = store_rig_open(rig, "B", MAILBOX_WRITE);
+	fill(r, m, 5);
+	mailbox_close(m);
+	m = store_rig_open(rig, "B/b", MAILBOX_WRITE);
+	fill(r, m, 5);
+	mailbox_close(m);
+
+	/* The records go with the mailbox and those below it. */
+	assert_int_equal(
+	    mailbox_rename(rig->account, SPAN("B"), SPAN("C"), NULL), 0);
+	m = store_rig_open(rig, "C", MAILBOX_WRITE);
+	assert_int_equal(count_known(r, m, 5, 5), 5);
+	mailbox_close(m);
+	m = store_rig_open(rig, "C/b", MAILBOX_WRITE);
+	assert_int_equal(count_known(r, m, 5, 5), 5);
+	mailbox_close(m);
+
+	/* And with one that is deleted. */
+	assert_int_equal(mailbox_delete(rig->account, SPAN("C/b"), NULL), 0);
+	assert_int_equal(mailbox_delete(rig->account, SPAN("C"), NULL), 0);
+	records_free(r);
+	assert_false(table_names(rig, "user-1/"));
+	r = records_of(rig);
+}
+
+/* Pages whose checksum is wrong: nothing is found, nothing breaks. */
+static void
+test_damaged(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	CLEANUP(mailbox_close) struct mailbox *m = NULL;
+	char path[128];
+	struct stat st;
+	FILE *f;
+
+	deliver(rig, 300);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	fill(r, m, 300);
+	records_free(r);
+	(void)snprintf(
+	    path, sizeof(path), "%s/aozora/records/table.db", rig->path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 3 * 16384);
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	for (long at = 2 * 16384 + 100; at < st.st_size; at += 16384) {
+		assert_int_equal(fseek(f, at, SEEK_SET), 0);
+		(void)fputc('!', f);
+	}
+	assert_int_equal(fclose(f), 0);
+	r = records_of(rig);
+	assert_int_equal(count_known(r, m, 300, 300), 0);
+	assert_int_equal(count_known(r, m, 300, 1), 0);
+	records_free(r);
+	r = records_of(rig);
+	fill(r, m, 300);
+	assert_int_equal(count_known(r, m, 300, 300), 300);
+}
+
 /* LeakSanitizer asks for it: see test_directory_parts.c. */
 const char *__lsan_default_suppressions(void);
 const char *
@@ -293,6 +450,9 @@ main(void)
 		TEST(test_other_file),
 		TEST(test_sizes),
 		TEST(test_full),
+		TEST(test_removed),
+		TEST(test_folders),
+		TEST(test_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
