@@ -28,29 +28,18 @@ session_mailbox_code(struct imap_session *s, struct span name, const char *code)
 		session_code(s, "%s", code);
 }
 
-/* The sequence number of the first message without \Seen; 0: none. */
-static uint32_t
-first_unseen(const struct view *v)
-{
-	for (uint32_t i = 0; i < view_count(v); i++) {
-		if ((view_at(v, i)->letters & MESSAGE_SEEN) == 0)
-			return i + 1;
-	}
-	return 0;
-}
-
 static void
 selected_write(struct imap_session *s)
 {
 	const struct view *v = mailbox_view(s->mailbox);
-	uint32_t unseen = first_unseen(v);
+	uint32_t unseen = view_first_without(v, MESSAGE_SEEN);
 
 	session_mailbox_flags_write(s);
 	buf_append_fmt(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n", view_count(v),
-	    session_recent_count(s));
-	if (unseen != 0)
+	    mailbox_recent_count(s->mailbox));
+	if (unseen < view_count(v))
 		buf_append_fmt(&s->out,
-		    "* OK [UNSEEN %u] First unseen message\r\n", unseen);
+		    "* OK [UNSEEN %u] First unseen message\r\n", unseen + 1);
 	buf_append_fmt(&s->out,
 	    "* OK [UIDVALIDITY %u] UIDs valid\r\n"
 	    "* OK [UIDNEXT %u] Predicted next UID\r\n",

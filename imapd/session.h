@@ -144,7 +144,6 @@ int session_sync_own(
 void session_flags_write(struct imap_session *s, uint32_t index);
 /* "* FLAGS" and "* OK [PERMANENTFLAGS]". */
 void session_mailbox_flags_write(struct imap_session *s);
-uint32_t session_recent_count(struct imap_session *s);
 /* Ends the selection without a word. */
 void session_unselect(struct imap_session *s);
 

@@ -121,17 +121,6 @@ session_mailbox_flags_write(struct imap_session *s)
 		    buf_str(&names), view_keyword_free(v) ? " \\*" : "");
 }
 
-uint32_t
-session_recent_count(struct imap_session *s)
-{
-	const struct view *v = mailbox_view(s->mailbox);
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < view_count(v); i++)
-		count += mailbox_recent(s->mailbox, view_at(v, i));
-	return count;
-}
-
 /* Whether the client knows the message's flags by its own command. */
 static bool
 own_knows(const struct sync_own *own, const struct message *m)
@@ -159,7 +148,7 @@ news_write(struct news *n)
 
 	if (n->exists)
 		buf_append_fmt(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n",
-		    view_count(v), session_recent_count(s));
+		    view_count(v), mailbox_recent_count(s->mailbox));
 	if (n->keywords)
 		session_mailbox_flags_write(s);
 	for (size_t i = 0; i < n->changed_len; i++) {

@@ -90,6 +90,29 @@ mailbox_recent(const struct mailbox *m, const struct message *message)
 	return low < m->recent_count && m->recent[low].first <= message->uid;
 }
 
+uint32_t
+mailbox_recent_count(const struct mailbox *m)
+{
+	const struct view *v = m->view;
+	uint32_t count = 0;
+
+	if (view_count_new(v) > 0) {
+		/* Those in new/ may lie within the ranges, too. */
+		for (uint32_t i = 0; i < view_count(v); i++)
+			count += mailbox_recent(m, view_at(v, i));
+		return count;
+	}
+	for (size_t i = 0; i < m->recent_count; i++) {
+		const struct uid_range *r = &m->recent[i];
+		uint32_t end = r->last == UINT32_MAX
+				   ? view_count(v)
+				   : view_lower_bound(v, r->last + 1);
+
+		count += end - view_lower_bound(v, r->first);
+	}
+	return count;
+}
+
 /* ---- refresh, rest ---- */
 
 /* The same messages with the same flags, as far as a client can see. */

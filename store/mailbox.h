@@ -57,6 +57,8 @@ struct span mailbox_name(const struct mailbox *m); /* as opened; borrowed */
  * or close. */
 struct view *mailbox_view(const struct mailbox *m);
 bool mailbox_recent(const struct mailbox *m, const struct message *message);
+/* How many messages of the view are \Recent. */
+uint32_t mailbox_recent_count(const struct mailbox *m);
 
 /*
  * Looks for changes on disk (two stats when there are none) and brings the

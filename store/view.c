@@ -342,6 +342,21 @@ view_count_letters(const struct view *v, uint64_t letters)
 	return count;
 }
 
+uint32_t
+view_first_without(const struct view *v, uint64_t letter)
+{
+	for (uint32_t i = 0; i < v->chunk_count; i++) {
+		const struct chunk *c = v->chunks[i].chunk;
+
+		if ((c->common & letter) != 0)
+			continue;
+		for (uint32_t j = 0; j < c->count; j++)
+			if ((c->messages[j].letters & letter) == 0)
+				return v->chunks[i].start + j;
+	}
+	return v->count;
+}
+
 uint64_t
 view_keywords_used(const struct view *v)
 {

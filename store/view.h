@@ -37,6 +37,9 @@ bool view_find(const struct view *v, uint32_t uid, uint32_t *index_out);
 /* The first index whose uid is not below uid; view_count when none. */
 uint32_t view_lower_bound(const struct view *v, uint32_t uid);
 
+/* The first index whose message lacks the letter; view_count when none. */
+uint32_t view_first_without(const struct view *v, uint64_t letter);
+
 uint32_t view_uidvalidity(const struct view *v);
 uint32_t view_uidnext(const struct view *v);
 /* Grows with every change of the mailbox in this process. */

@@ -73,11 +73,13 @@ chunk_sum(struct chunk *c)
 {
 	c->in_new = 0;
 	c->used = 0;
+	c->common = UINT64_MAX;
 	c->fields = 0;
 	for (uint32_t i = 0; i < c->count; i++) {
 		uint64_t letters = c->messages[i].letters;
 
 		c->used |= letters;
+		c->common &= letters;
 		c->fields |= uidlist_fields(message_fields(c, &c->messages[i]));
 		c->in_new += (letters & MESSAGE_IN_NEW) != 0;
 	}

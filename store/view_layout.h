@@ -17,6 +17,7 @@ struct chunk {
 	uint32_t count;  /* 1..VIEW_CHUNK */
 	uint32_t in_new; /* of them, so many have MESSAGE_IN_NEW */
 	uint64_t used;   /* every letter that one of them has */
+	uint64_t common; /* and every letter that all of them have */
 	uint32_t fields; /* every uidlist field: UIDLIST_FIELD_BIT */
 	struct names *names;
 	struct message messages[];

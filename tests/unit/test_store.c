@@ -73,17 +73,20 @@ test_delivery_is_seen_moved_and_numbered(void **state)
 	assert_int_equal(view_count(mailbox_view(m)), 1);
 	assert_int_equal(view_at(mailbox_view(m), 0)->uid, 1);
 	assert_true(mailbox_recent(m, view_at(mailbox_view(m), 0)));
+	assert_int_equal(mailbox_recent_count(m), 1);
 	assert_true(store_rig_has(rig, r.name)); /* EXAMINE moves nothing */
 	mailbox_close(m);
 	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
 	assert_int_equal(view_at(mailbox_view(m), 0)->uid, 1);
 	assert_true(mailbox_recent(m, view_at(mailbox_view(m), 0)));
+	assert_int_equal(mailbox_recent_count(m), 1);
 	(void)snprintf(seen, sizeof(seen), "cur/%s:2,", r.name + 4);
 	assert_true(store_rig_has(rig, seen));
 	assert_int_equal(store_rig_count(rig, "new"), 0);
 	mailbox_close(m);
 	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
 	assert_false(mailbox_recent(m, view_at(mailbox_view(m), 0)));
+	assert_int_equal(mailbox_recent_count(m), 0);
 	mailbox_close(m);
 	assert_contains(rig, "dovecot-uidlist", "\n1 :");
 	assert_false(store_rig_has(rig, "dovecot-uidlist.lock"));
