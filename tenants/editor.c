@@ -35,6 +35,7 @@ editor_open(
 		.search_ms = o->answer_ms,
 		.connections = 1,
 	};
+	unsigned turn; /* an editor stays with the server it began with */
 
 	if (e == NULL || (e->uri = strdup(o->uri)) == NULL ||
 	    (e->base = strdup(o->base)) == NULL ||
@@ -42,7 +43,7 @@ editor_open(
 		return err_set(err, ERR_TEMP, "out of memory");
 	e->answer_ms = o->answer_ms;
 	if (ldap_pool_new(&options, &e->pool, err) == -1 ||
-	    ldap_pool_connect(e->pool, &e->ld, err) == -1)
+	    ldap_pool_connect(e->pool, &e->ld, &turn, err) == -1)
 		return -1;
 	*editor_out = STEAL(e);
 	return 0;
