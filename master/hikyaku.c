@@ -29,6 +29,7 @@ static const struct subcommand subcommands[] = {
 	{ "account", " VERB ...", "mailboxes and their users", hikyaku_kind },
 	{ "group", " VERB ...", "aliases and lists", hikyaku_kind },
 	{ "class", " VERB ...", "classes of service", hikyaku_kind },
+	{ "admin", " VERB ...", "who administers a brand", hikyaku_admin },
 	{ "passwd", " ADDRESS", "give an account a new password",
 	    hikyaku_passwd },
 	{ "rule", " check [-k forward|quarantine] [-f file | text]",

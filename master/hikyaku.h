@@ -30,6 +30,7 @@ int hikyaku_status(struct command_context *ctx, int argc, char **argv);
 int hikyaku_check(struct command_context *ctx, int argc, char **argv);
 int hikyaku_account(struct command_context *ctx, int argc, char **argv);
 int hikyaku_kind(struct command_context *ctx, int argc, char **argv);
+int hikyaku_admin(struct command_context *ctx, int argc, char **argv);
 int hikyaku_passwd(struct command_context *ctx, int argc, char **argv);
 int hikyaku_rule(struct command_context *ctx, int argc, char **argv);
 

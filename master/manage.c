@@ -12,6 +12,8 @@
 
 #define ALL ((1u << KIND_CLASS << 1) - 1)
 #define ACCOUNT (1u << KIND_ACCOUNT)
+/* Those that are deleted in two steps. */
+#define MORTAL (1u << KIND_ACCOUNT | 1u << KIND_GROUP | 1u << KIND_TENANT)
 /* Those with a status. */
 #define LIVING (ALL & ~(1u << KIND_CLASS))
 
@@ -30,6 +32,16 @@ static const struct verb verbs[] = {
 	    manage_suspend },
 	{ "resume", LIVING, OPTION_TENANT, 1, 1, " %s",
 	    "end a suspension or another restriction", manage_resume },
+	{ "delete", ALL, OPTION_TENANT | OPTION_DAYS, 1, 1,
+	    " %s [--days NUMBER]",
+	    "as if it were not there; removed when the days are over",
+	    manage_delete },
+	{ "undelete", MORTAL, OPTION_TENANT, 1, 1, " %s", "bring it back",
+	    manage_undelete },
+	{ "purge", MORTAL, OPTION_TENANT | OPTION_EXPIRED, 0, 1,
+	    " %s | --expired",
+	    "remove what is deleted and whose days are over, with its mail",
+	    manage_purge },
 };
 #define VERBS_LEN (sizeof(verbs) / sizeof(*verbs))
 
@@ -313,14 +325,14 @@ print_usage(FILE *out, const struct kind *kind)
 	}
 }
 
-static int
-run_verb(struct manage *m, const struct verb *verb, int argc, char **argv)
+int
+manage_run(struct manage *m, const struct verb *verb, int argc, char **argv)
 {
 	char title[64];
 	int status;
 
 	(void)snprintf(title, sizeof(title), "%s%s%s",
-	    m->kind == NULL ? "" : m->kind->name, m->kind == NULL ? "" : " ",
+	    m->group == NULL ? "" : m->group, m->group == NULL ? "" : " ",
 	    verb->name);
 	m->title = title;
 	if (manage_options_take(m, verb, argc, argv) == -1)
@@ -334,7 +346,11 @@ run_verb(struct manage *m, const struct verb *verb, int argc, char **argv)
 int
 hikyaku_kind(struct command_context *ctx, int argc, char **argv)
 {
-	struct manage m = { .ctx = ctx, .kind = kind_find(argv[0]) };
+	struct manage m = {
+		.ctx = ctx,
+		.kind = kind_find(argv[0]),
+		.group = argv[0],
+	};
 
 	if (argc >= 2 && strcmp(argv[1], "help") == 0) {
 		print_usage(stdout, m.kind);
@@ -347,7 +363,7 @@ hikyaku_kind(struct command_context *ctx, int argc, char **argv)
 	for (size_t i = 0; argc >= 2 && i < VERBS_LEN; i++)
 		if (strcmp(verbs[i].name, argv[1]) == 0 &&
 		    (verbs[i].kinds & (1u << m.kind->id)) != 0)
-			return run_verb(&m, &verbs[i], argc - 2, argv + 2);
+			return manage_run(&m, &verbs[i], argc - 2, argv + 2);
 	if (argc >= 2)
 		(void)fprintf(stderr, "hikyaku: %s: no command \"%s\"\n\n",
 		    argv[0], argv[1]);
@@ -360,5 +376,5 @@ hikyaku_passwd(struct command_context *ctx, int argc, char **argv)
 {
 	struct manage m = { .ctx = ctx };
 
-	return run_verb(&m, &passwd, argc - 1, argv + 1);
+	return manage_run(&m, &passwd, argc - 1, argv + 1);
 }

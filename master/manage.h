@@ -67,6 +67,7 @@ struct manage_options {
 struct manage {
 	struct command_context *ctx;
 	const struct kind *kind; /* NULL: admin, passwd */
+	const char *group;       /* "account", or NULL */
 	const char *title;       /* "account add", for complaints */
 	struct manage_options options;
 	struct tenantd_conf tenantd;
@@ -106,6 +107,10 @@ struct verb {
  * wrong.
  */
 int manage_options_take(
+    struct manage *m, const struct verb *verb, int argc, char **argv);
+
+/* Takes the options, connects, and runs it; answers the exit status. */
+int manage_run(
     struct manage *m, const struct verb *verb, int argc, char **argv);
 
 /* ---- at work ---------------------------------------------------------------
@@ -176,6 +181,9 @@ int manage_show(struct manage *m);
 int manage_list(struct manage *m);
 int manage_suspend(struct manage *m);
 int manage_resume(struct manage *m);
+int manage_delete(struct manage *m);
+int manage_undelete(struct manage *m);
+int manage_purge(struct manage *m);
 int manage_passwd(struct manage *m);
 
 #endif

@@ -122,7 +122,7 @@ add_unit(
 
 /*
  * A group must have a member (RFC 4519 3.5).  Until there is an owner it is
- * whoever made the tenant; "hikyaku admin add" takes that out again.
+ * the operator; "hikyaku admin add" takes that out again.
  */
 static int
 add_owners(struct manage *m, struct span tenant, struct err *err)
@@ -136,7 +136,7 @@ add_owners(struct manage *m, struct span tenant, struct err *err)
 	naming_unit(&dn, m->tenantd.base, tenant, "admins");
 	put(&c, "objectClass", SPAN("groupOfNames"));
 	put(&c, "cn", SPAN("owners"));
-	put(&c, "member", span_str(editor_bind_dn(m->editor)));
+	put(&c, "member", span_str(m->conf.bind_dn));
 	return buf_check(&dn, err) == -1 ? -1
 					 : add_once(m, buf_str(&dn), &c, err);
 }

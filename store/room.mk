@@ -27,6 +27,7 @@ store_libstore_a_SOURCES = \
 	store/record_reader.c \
 	store/record_room.c store/record_rows.c \
 	store/records.c store/records.h store/records_private.h \
+	store/removal.c store/removal.h \
 	store/scan.c store/scan.h \
 	store/subscriptions.c store/subscriptions.h \
 	store/sync.c store/sync_match.c store/sync_private.h \
@@ -94,3 +95,8 @@ fuzz_targets += tests/fuzz/fuzz_maildirsize
 tests_fuzz_fuzz_maildirsize_SOURCES = tests/fuzz/fuzz_maildirsize.c
 tests_fuzz_fuzz_maildirsize_LDADD = store/libstore.a common/libcommon.a
 tests_fuzz_fuzz_maildirsize_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_removal
+tests_unit_test_removal_SOURCES = tests/unit/test_removal.c
+tests_unit_test_removal_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)

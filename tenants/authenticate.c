@@ -97,6 +97,7 @@ static bool
 admitted(const struct account_info *account, unsigned service)
 {
 	return account->tenant.status != TENANT_SUSPENDED &&
+	       account->tenant.status != TENANT_DELETED &&
 	       (account->status == ACCOUNT_ACTIVE ||
 		   account->status == ACCOUNT_NORECEIVE) &&
 	       (account->services & service) != 0;

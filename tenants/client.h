@@ -48,6 +48,7 @@ enum tenant_status {
 	TENANT_ACTIVE,
 	TENANT_SUSPENDED, /* no login, mail for it is deferred */
 	TENANT_CLOSING,   /* logins go on, no new mail (550) */
+	TENANT_DELETED,   /* neither login nor mail (550), until it is gone */
 };
 
 /* What a brand says about POP3; "" and SAID_NOTHING: the platform's way. */
@@ -92,6 +93,7 @@ enum account_status {
 	ACCOUNT_NOLOGIN,   /* receives; logins are refused */
 	ACCOUNT_NORECEIVE, /* logs in; mail for it is refused */
 	ACCOUNT_SUSPENDED, /* neither; mail for it is deferred */
+	ACCOUNT_DELETED,   /* as if it were not there, until it is gone */
 };
 
 struct account_info {

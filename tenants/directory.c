@@ -306,6 +306,9 @@ directory_credentials(struct directory *d, struct span login,
 	found = directory_find_login(d, login, &e, err);
 	if (found == LOOKUP_FOUND)
 		found = info_account(d, e, &out->account, err);
+	/* Whoever knows its password is told no more than a stranger. */
+	if (found == LOOKUP_FOUND && out->account.status == ACCOUNT_DELETED)
+		return LOOKUP_NONE;
 	if (found != LOOKUP_FOUND)
 		return found;
 	put_values(e, ATTR_PASSWORD, &out->passwords);

@@ -41,6 +41,8 @@ info_status(const struct entry *e)
 		return ACCOUNT_NOLOGIN;
 	if (span_eq_nocase(status, SPAN("noreceive")))
 		return ACCOUNT_NORECEIVE;
+	if (span_eq_nocase(status, SPAN("deleted")))
+		return ACCOUNT_DELETED;
 	/* A word of a newer version, too: the careful reading. */
 	return ACCOUNT_SUSPENDED;
 }
@@ -54,6 +56,8 @@ info_tenant_status(const struct entry *e)
 		return TENANT_ACTIVE;
 	if (span_eq_nocase(status, SPAN("closing")))
 		return TENANT_CLOSING;
+	if (span_eq_nocase(status, SPAN("deleted")))
+		return TENANT_DELETED;
 	return TENANT_SUSPENDED;
 }
 

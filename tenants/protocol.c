@@ -332,7 +332,7 @@ tenant_get(void *arg, uint8_t tag, struct span value)
 	case INNER_GID:
 		return get_u32(value, &t->gid);
 	case INNER_STATUS:
-		if (!get_u32(value, &number) || number > TENANT_CLOSING)
+		if (!get_u32(value, &number) || number > TENANT_DELETED)
 			return false;
 		t->status = (enum tenant_status)number;
 		return true;
@@ -369,7 +369,7 @@ account_get(void *arg, uint8_t tag, struct span value)
 	case INNER_LANGUAGE:
 		return GET_TEXT(a->language);
 	case INNER_STATUS:
-		if (!get_u32(value, &number) || number > ACCOUNT_SUSPENDED)
+		if (!get_u32(value, &number) || number > ACCOUNT_DELETED)
 			return false;
 		a->status = (enum account_status)number;
 		return true;

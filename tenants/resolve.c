@@ -237,11 +237,25 @@ find_entry(struct resolver *r, struct place *p, struct entry **e_out)
 	return whole == LOOKUP_NONE ? found : whole;
 }
 
-static enum resolve_outcome
-refusal_of(enum account_status status)
+/* Mail for it is not taken; *outcome says how it is refused. */
+static bool
+takes_nothing(enum account_status status, enum resolve_outcome *outcome)
 {
-	return status == ACCOUNT_SUSPENDED ? RESOLVE_SUSPENDED
-					   : RESOLVE_REFUSED;
+	switch (status) {
+	case ACCOUNT_ACTIVE:
+	case ACCOUNT_NOLOGIN:
+		return false;
+	case ACCOUNT_NORECEIVE:
+		*outcome = RESOLVE_REFUSED;
+		break;
+	case ACCOUNT_SUSPENDED:
+		*outcome = RESOLVE_SUSPENDED;
+		break;
+	case ACCOUNT_DELETED: /* and no catch-all gets what was for it */
+		*outcome = RESOLVE_UNKNOWN;
+		break;
+	}
+	return true;
 }
 
 static int
@@ -249,12 +263,9 @@ add_account(struct resolver *r, struct entry *e, struct span detail,
     enum resolve_outcome *outcome)
 {
 	struct recipient new = { .local = true };
-	enum account_status status = info_status(e);
 
-	if (status == ACCOUNT_SUSPENDED || status == ACCOUNT_NORECEIVE) {
-		*outcome = refusal_of(status);
+	if (takes_nothing(info_status(e), outcome))
 		return 0;
-	}
 	switch (info_account(r->d, e, &new.account, r->err)) {
 	case LOOKUP_FOUND:
 		break;
@@ -347,11 +358,9 @@ add_group(struct resolver *r, const struct entry *e, unsigned depth,
     enum resolve_outcome *outcome)
 {
 	struct span rest = entry_fields(e), value;
-	enum account_status status = info_status(e);
 	enum resolve_outcome ignored;
 
-	*outcome = refusal_of(status);
-	if (status == ACCOUNT_SUSPENDED || status == ACCOUNT_NORECEIVE)
+	if (takes_nothing(info_status(e), outcome))
 		return 0;
 	r->met_group = true;
 	*outcome = RESOLVE_GROUP;
@@ -464,7 +473,7 @@ place_closed(const struct place *p, enum resolve_outcome *outcome)
 		return true;
 	}
 	*outcome = RESOLVE_REFUSED;
-	return domain == TENANT_CLOSING || tenant == TENANT_CLOSING;
+	return domain != TENANT_ACTIVE || tenant != TENANT_ACTIVE;
 }
 
 static int

@@ -50,6 +50,7 @@ tenants_libdirectory_a_SOURCES = \
 # Provisioning: what edits the directory instead of reading it.
 noinst_LIBRARIES += tenants/libprovision.a
 tenants_libprovision_a_SOURCES = \
+	tenants/batch.c tenants/batch.h \
 	tenants/csv.c tenants/csv.h \
 	tenants/editor.c tenants/editor.h \
 	tenants/field.c tenants/field.h \

@@ -3,6 +3,7 @@
 
 import base64
 import csv
+import hashlib
 import io
 import json
 import os
@@ -431,3 +432,200 @@ def test_no_directory(platform, tool):
                          check=False)
     assert got.returncode == NO_DIRECTORY
     assert "ldap://127.0.0.1:1" in got.stderr
+
+
+# ---- administrators -----------------------------------------------------------------
+
+
+def test_admins(tool, hoshi):
+    def rights():
+        return {(r["account"], r["role"]) for r in json.loads(
+            tool("admin", "list", "--tenant", "hoshi", "--json"))}
+
+    sora, umi = "sora@hoshi.example", "umi@hoshi.example"
+    assert rights() == {("operator", "owners")}
+    tool("admin", "add", umi)
+    assert rights() == {(umi, "owners")}  # no stand-in any more
+    tool("admin", "add", "sky@hoshi.example", "--role", "helpdesk")
+    tool("admin", "add", sora, "--role", "helpdesk")
+    assert rights() == {(umi, "owners"), (sora, "helpdesk")}
+    tool("passwd", umi, stdin=PASSWORD + "\n")
+    tool.as_(umi, "account", "set", sora, "--quota", "1G")
+    tool("admin", "delete", umi)
+    tool("admin", "delete", sora, "--role", "helpdesk")
+    assert rights() == {("operator", "owners")}
+    tool.as_(umi, "account", "set", sora, "--quota", "2G", status=NOT_FOUND)
+    assert "no such rights" in tool("admin", "delete", umi, status=REFUSED)
+    tool("admin", "add", umi, "--role", "king", status=USAGE)
+    assert "operators" in tool("admin", "list")
+
+
+# ---- deleting in two steps ---------------------------------------------------------
+
+
+def rcpt(platform, address):
+    with platform.smtp() as s:
+        s.mail("someone@outside.example")
+        return s.rcpt(address)[0]
+
+
+def shard(platform, tenant, name):
+    """Where the store keeps an account, put aside or not."""
+    digest = hashlib.sha256(name.removesuffix(".removed").encode())
+    return (platform.root / "store" / tenant / digest.hexdigest()[:2] / name)
+
+
+def maildir_of(platform, tool, address):
+    """The account's directory, whether it is there or not."""
+    got = tool.show("account", address)
+    return shard(platform, got["tenant"], got["id"])
+
+
+@pytest.fixture
+def leaver(platform, tool, hoshi):
+    """Somebody with mail, rights, a child and a place in a group."""
+    address = "leaver@hoshi.example"
+    tool("account", "add", address, "--alias", "leaver2@hoshi.example",
+         "--ask-password", stdin="leaver-1\n")
+    tool("admin", "add", address)
+    tool("account", "add", "child@hoshi.example", "--parent", address)
+    tool("group", "add", "club@hoshi.example", "--account", address,
+         "--owner", address, "--member", "sora@hoshi.example")
+    assert eventually(lambda: rcpt(platform, address) == 250)
+    platform.send(b"Subject: kept\r\n\r\nx\r\n", to=address)
+    yield address
+    for kind, name in (("account", address), ("account", "child@hoshi.example"),
+                       ("group", "club@hoshi.example")):
+        platform.hikyaku(kind, "delete", name, "--days", "0", check=False)
+        platform.hikyaku(kind, "purge", name, check=False)
+
+
+def test_delete_and_undelete(platform, tool, leaver):
+    assert "undelete" in tool("account", "delete", leaver)
+    got = tool.show("account", leaver)
+    assert got["status"] == "deleted"
+    # basic grants 30 days.
+    days = (time.mktime(time.strptime(got["delete-after"],
+                                      "%Y-%m-%dT%H:%M:%SZ"))
+            - time.mktime(time.gmtime())) / 86400
+    assert 29.9 < days < 30.1
+    # As if it were not there, also for a catch-all,
+    tool("domain", "set", "hoshi.example", "--catch-all",
+         "sora@hoshi.example")
+    assert eventually(lambda: rcpt(platform, "whoever@hoshi.example") == 250)
+    assert rcpt(platform, leaver) == 550
+    assert rcpt(platform, "leaver2@hoshi.example") == 550
+    tool("domain", "set", "hoshi.example", "--no-catch-all")
+    assert not can_login(platform, leaver, "leaver-1")
+    # but nobody gets its addresses, and its time has not come.
+    assert "non-unique" in tool("account", "add", "leaver2@hoshi.example",
+                                status=REFUSED)
+    assert "time has not come" in tool("account", "purge", leaver,
+                                       status=REFUSED)
+    assert "deleted already" in tool("account", "delete", leaver,
+                                     status=REFUSED)
+    assert "undelete" in tool("account", "resume", leaver, status=REFUSED)
+    tool("account", "undelete", leaver)
+    assert eventually(lambda: can_login(platform, leaver, "leaver-1"))
+    box = platform.pop(leaver, "leaver-1")
+    assert box.stat()[0] == 1
+    box.quit()
+    assert "delete-after" not in tool.show("account", leaver)
+    assert "not deleted" in tool("account", "undelete", leaver,
+                                 status=REFUSED)
+
+
+def test_purge(platform, tool, leaver):
+    maildir = maildir_of(platform, tool, leaver)
+    assert list((maildir / "Maildir" / "new").iterdir())
+    outside = platform.root / "outside"
+    outside.mkdir(exist_ok=True)
+    (outside / "file").write_text("x")
+    (maildir / "Maildir" / "link").symlink_to(outside)
+    # Another name of it is not enough.
+    assert leaver in tool("account", "delete", "leaver2@hoshi.example",
+                          "--days", "0", status=REFUSED)
+    tool("account", "delete", leaver, "--days", "0")
+    assert tool("account", "purge", "--expired").startswith("1 purged")
+    assert not maildir.exists()
+    assert not maildir.with_name(maildir.name + ".removed").exists()
+    assert (outside / "file").exists()
+    tool("account", "show", leaver, status=NOT_FOUND)
+    # Whoever gets the address now gets nothing with it.
+    tool("account", "add", leaver, "--ask-password", stdin="other-1\n")
+    assert "account" not in tool.show("group", "club@hoshi.example")
+    assert "owner" not in tool.show("group", "club@hoshi.example")
+    assert "parent" not in tool.show("account", "child@hoshi.example")
+    assert leaver not in tool("admin", "list")
+    assert eventually(lambda: can_login(platform, leaver, "other-1"))
+    box = platform.pop(leaver, "other-1")
+    assert box.stat()[0] == 0
+    box.quit()
+
+
+def test_purge_that_was_cut_short(platform, tool, leaver):
+    """Mail put aside whose owner was brought back is put back; mail of
+    nobody goes."""
+    maildir = maildir_of(platform, tool, leaver)
+    aside = maildir.with_name(maildir.name + ".removed")
+    maildir.rename(aside)
+    nobodys = shard(platform, "hoshi", "0" * 36 + ".removed")
+    (nobodys / "Maildir" / "new").mkdir(parents=True)
+    (nobodys / "Maildir" / "new" / "x").write_text("x")
+    assert tool("account", "purge", "--expired").startswith("0 purged")
+    assert maildir.exists() and not aside.exists()
+    assert not nobodys.exists()
+    # Still deleted: it stays aside until its time, and then goes.
+    tool("account", "delete", leaver)
+    maildir.rename(aside)
+    tool("account", "purge", "--expired")
+    assert aside.exists()
+    tool("account", "set", leaver, "--delete-after", "2026-01-01T00:00:00Z")
+    assert tool("account", "purge", "--expired").startswith("1 purged")
+    assert not aside.exists() and not maildir.exists()
+
+
+def test_purge_on_the_right_node(tool, leaver):
+    tool("account", "set", leaver, "--mail-host", "node2.isp.example")
+    tool("account", "delete", leaver, "--days", "0")
+    assert tool("account", "purge", "--expired").startswith(
+        "0 purged, 1 on other nodes")
+    tool("account", "set", leaver, "--no-mail-host")
+
+
+def test_domains_and_classes_go_at_once(tool, hoshi):
+    assert "needs it" in tool("domain", "delete", "hoshi.example",
+                              status=REFUSED)
+    tool("domain", "add", "spare.example", "--tenant", "hoshi",
+         "--alias-of", "hoshi.example")
+    tool("domain", "delete", "spare.example")
+    tool("domain", "show", "spare.example", status=NOT_FOUND)
+    tool("class", "add", "iron")
+    tool("tenant", "set", "hoshi", "--class", "iron")
+    assert "needs it" in tool("class", "delete", "iron", status=REFUSED)
+    tool("tenant", "set", "hoshi", "--class", "basic")
+    tool("class", "delete", "iron")
+
+
+def test_tenant_goes_with_all_it_has(platform, tool):
+    tool("tenant", "add", "kumo", "--uid", "299000")
+    tool("domain", "add", "kumo.example", "--tenant", "kumo")
+    for i in range(3):
+        tool("account", "add", "u%d@kumo.example" % i)
+    platform.ldap("ldapmodify",
+                  "dn: cn=tenantd,ou=platform,o=hikyaku\n"
+                  "changetype: modify\nadd: objectClass\n"
+                  "objectClass: hkActor\n-\nadd: hkActAs\n"
+                  "hkActAs: ou=kumo,ou=tenants,o=hikyaku\n")
+    assert eventually(lambda: rcpt(platform, "u0@kumo.example") == 250)
+    platform.send(b"Subject: x\r\n\r\nx\r\n", to="u0@kumo.example")
+    assert (platform.root / "store" / "kumo").exists()
+    tool("tenant", "delete", "kumo", "--days", "0")
+    assert eventually(lambda: rcpt(platform, "u0@kumo.example") == 550)
+    tool("tenant", "purge", "kumo")
+    assert not (platform.root / "store" / "kumo").exists()
+    tool("tenant", "show", "kumo", status=NOT_FOUND)
+    tool("account", "show", "u0@kumo.example", status=NOT_FOUND)
+    assert "kumo" not in tool("admin", "list")
+    assert "hkActAs" not in platform.ldap(
+        "ldapsearch", "", "-LLL", "-b", "cn=tenantd,ou=platform,o=hikyaku")
