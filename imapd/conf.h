@@ -13,6 +13,7 @@ struct imapd_conf {
 	uint64_t login_wait, idle_wait; /* seconds */
 	uint64_t connections_max;
 	uint64_t message_max; /* octets */
+	uint64_t view_memory; /* octets, of mailboxes that nobody has open */
 	uint64_t cache_memory, cache_disk;
 };
 

@@ -15,8 +15,6 @@
 #include "imapd/session.h"
 #include "store/records.h"
 
-/* A mailbox opened again soon then costs two stats. */
-#define VIEW_CACHE_OCTETS (4 * 1024 * 1024)
 /* Octets a second a client must take or send; the slowest modem does. */
 #define RATE_MIN 100
 /* The clock that looks for quiet sessions. */
@@ -283,9 +281,10 @@ int
 host_new(struct daemon *d, struct host **host_out, struct err *err)
 {
 	CLEANUP(host_free) struct host *host = calloc(1, sizeof(*host));
+	const struct imapd_conf *conf = daemon_section(d);
 	struct store_options options = { .path =
 					     daemon_conf(d)->store_directory,
-		.cache_octets = VIEW_CACHE_OCTETS };
+		.cache_octets = conf->view_memory };
 
 	if (host == NULL)
 		return err_sys(err, "session process");

@@ -8,6 +8,9 @@ static const struct conf_key pop3d_keys[] = {
 	    600, 86400, "a connection without a command is closed after this"),
 	CONF_COUNT(struct pop3d_conf, connections_max, "connections-max",
 	    "20000", 1, 1000000, "connections at a time of one process"),
+	CONF_OCTETS(struct pop3d_conf, view_memory, "view-memory", "32M", 0,
+	    UINT64_C(4096) * 1024 * 1024,
+	    "memory of a session process for mailboxes that nobody has open"),
 	CONF_BOOL(struct pop3d_conf, mark_seen, "mark-seen", "yes",
 	    "QUIT marks the messages that were retrieved as seen"),
 };

@@ -13,6 +13,7 @@ struct pop3d_conf {
 	struct login_conf login;
 	uint64_t command_wait; /* seconds */
 	uint64_t connections_max;
+	uint64_t view_memory; /* octets, of mailboxes that nobody has open */
 	bool mark_seen;
 };
 

@@ -11,8 +11,6 @@
 #include "pop3d/host_private.h"
 #include "pop3d/transaction.h"
 
-/* A poll a few minutes after the last one then costs two stats. */
-#define VIEW_CACHE_OCTETS (16 * 1024 * 1024)
 #define CAPA_MAX 1024
 
 static void
@@ -87,9 +85,10 @@ host_start(struct host *host, struct reactor *r, struct err *err)
 static int
 host_store(struct host *host, struct err *err)
 {
+	const struct pop3d_conf *conf = daemon_section(host->daemon);
 	struct store_options options = {
 		.path = daemon_conf(host->daemon)->store_directory,
-		.cache_octets = VIEW_CACHE_OCTETS
+		.cache_octets = conf->view_memory
 	};
 
 	return store_new(&options, &host->store, err);

@@ -23,7 +23,7 @@ def _cell(row, figures):
 
 
 def _pair(both, key, scale, form):
-    """The medians of both sides, "1.0 / 2.0"; nothing where it was not
+    """The means of both sides, "1.0 / 2.0"; nothing where it was not
     measured."""
     if any(key not in f for figures in both for f in figures):
         return ""
@@ -82,8 +82,9 @@ def _kind(path):
 
 
 _NOTES = """\
-Each row's figure is the median of its rounds, and half their range in per
-cent of it; a ratio above 1 is in Hikyaku's favour.  SMTP and LMTP rows count
+Each row's figure is the mean of its rounds, and its 95 per cent confidence
+interval (of two rounds, half their range) in per cent; a ratio above 1 is in
+Hikyaku's favour.  SMTP and LMTP rows count
 messages that are in their mailbox, not only acknowledged.  CPU is of all
 processes of a side, memory the most that all of them held at once (PSS; of
 slapd's database, a mapped file, nothing).  The peer is Debian's Postfix in
