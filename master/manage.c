@@ -8,6 +8,7 @@
 #include "common/conf_outline.h"
 #include "common/file.h"
 #include "master/ask.h"
+#include "tenants/ldap_connect.h"
 #include "tenants/naming.h"
 
 #define ALL ((1u << KIND_CLASS << 1) - 1)
@@ -249,6 +250,7 @@ manage_open(struct manage *m, int *status_out)
 
 	buf_init(&m->scope, DN_MAX);
 	*status_out = MANAGE_REFUSED;
+	ldap_connect_init();
 	if (read_settings(m, &err) == -1) {
 		hikyaku_complain(&err);
 		return -1;

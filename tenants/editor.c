@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tenants/editor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include <openssl/crypto.h>
 
-#include "tenants/ldap_pool.h"
+#include "tenants/ldap_connect.h"
 
 /* What slapd gives in one page; its hard limit for users is 500. */
 #define PAGE_SIZE 500
 
+enum {
+	URI_MAX = 512,
+	BIND_MS = 3000
+};
+
 struct editor {
-	struct ldap_pool *pool; /* knows how to connect */
 	LDAP *ld;
-	char *uri, *base, *bind_dn;
+	char uri[URI_MAX]; /* of the server it is connected with */
+	char *base, *bind_dn;
 	unsigned answer_ms;
 	int code;
 };
 
-int
-editor_open(
-    const struct editor_options *o, struct editor **editor_out, struct err *err)
+/* The first of the servers that answers. */
+static int
+connect_first(struct editor *e, const struct editor_options *o, struct err *err)
 {
-	CLEANUP(editor_free) struct editor *e = calloc(1, sizeof(*e));
 	struct ldap_options options = {
 		.uri = o->uri,
 		.bind_dn = o->bind_dn,
@@ -32,18 +37,44 @@ editor_open(
 		.ca_file = o->ca_file,
 		.starttls = o->starttls,
 		.connect_ms = o->connect_ms,
-		.search_ms = o->answer_ms,
+		/* Of the bind, which computes a hash. */
+		.search_ms = o->connect_ms + BIND_MS,
 		.connections = 1,
 	};
-	unsigned turn; /* an editor stays with the server it began with */
+	struct timeval answer = { o->answer_ms / 1000,
+		(o->answer_ms % 1000) * 1000 };
+	struct span rest = span_trim(span_str(o->uri)), word;
 
-	if (e == NULL || (e->uri = strdup(o->uri)) == NULL ||
-	    (e->base = strdup(o->base)) == NULL ||
+	while (rest.len > 0) {
+		if (!span_take_until(&rest, ' ', &word)) {
+			word = rest;
+			rest = span_from(rest, rest.len);
+		}
+		rest = span_trim(rest);
+		if (word.len >= sizeof(e->uri))
+			return err_set(
+			    err, ERR_SYNTAX, "the URI of a server is too long");
+		(void)snprintf(e->uri, sizeof(e->uri), "%.*s", SPAN_FMT(word));
+		err_clear(err);
+		if (ldap_server_connect(&options, e->uri, &e->ld, err) == -1)
+			continue;
+		(void)ldap_set_option(e->ld, LDAP_OPT_TIMEOUT, &answer);
+		return 0;
+	}
+	return -1;
+}
+
+int
+editor_open(
+    const struct editor_options *o, struct editor **editor_out, struct err *err)
+{
+	CLEANUP(editor_free) struct editor *e = calloc(1, sizeof(*e));
+
+	if (e == NULL || (e->base = strdup(o->base)) == NULL ||
 	    (e->bind_dn = strdup(o->bind_dn)) == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
 	e->answer_ms = o->answer_ms;
-	if (ldap_pool_new(&options, &e->pool, err) == -1 ||
-	    ldap_pool_connect(e->pool, &e->ld, &turn, err) == -1)
+	if (connect_first(e, o, err) == -1)
 		return -1;
 	*editor_out = STEAL(e);
 	return 0;
@@ -56,8 +87,6 @@ editor_free(struct editor *e)
 		return;
 	if (e->ld != NULL)
 		(void)ldap_unbind_ext(e->ld, NULL, NULL);
-	ldap_pool_free(e->pool);
-	free(e->uri);
 	free(e->base);
 	free(e->bind_dn);
 	free(e);

@@ -2,7 +2,7 @@
 /*
  * A connection that edits the directory, for tools.  It is bound as one
  * identity, so that slapd's access rules decide what it may do; it checks
- * nothing that slapd checks.  For one thread.
+ * nothing that slapd checks.  For one thread, and after ldap_connect_init.
  */
 #ifndef HK_TENANTS_EDITOR_H
 #define HK_TENANTS_EDITOR_H
@@ -17,7 +17,7 @@
 #include "common/span.h"
 
 struct editor_options {
-	const char *uri; /* the server that takes writes */
+	const char *uri; /* servers that take writes, blanks between */
 	const char *base;
 	const char *bind_dn, *password;
 	const char *ca_file; /* "": the system's */

@@ -10,6 +10,7 @@ import os
 import pathlib
 import pty
 import re
+import socket
 import subprocess
 import time
 
@@ -424,14 +425,27 @@ def test_same_by_hand(platform, tool, hoshi):
 
 
 def test_no_directory(platform, tool):
-    conf = platform.root / "elsewhere.conf"
-    conf.write_text(platform.conf.read_text().replace(
-        "manage {", 'manage { uri = "ldap://127.0.0.1:1"\n'))
-    got = subprocess.run([platform.command[0], "-c", str(conf), "tenant",
-                          "list"], capture_output=True, text=True,
-                         check=False)
+    """Nobody there, or somebody who says nothing: an end, and soon."""
+    def run(uri):
+        conf = platform.root / "elsewhere.conf"
+        conf.write_text(platform.conf.read_text().replace(
+            "manage {", 'manage { uri = "%s"\n' % uri).replace(
+                "tenantd {", "tenantd { connect-wait = 1s\n"))
+        return subprocess.run(
+            [platform.command[0], "-c", str(conf), "tenant", "list"],
+            capture_output=True, text=True, check=False, timeout=20)
+
+    got = run("ldap://127.0.0.1:1")
     assert got.returncode == NO_DIRECTORY
     assert "ldap://127.0.0.1:1" in got.stderr
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = "ldap://127.0.0.1:%d" % silent.getsockname()[1]
+        got = run(uri)
+        assert got.returncode == NO_DIRECTORY and uri in got.stderr
+        # The next of the list serves.
+        got = run("ldap://127.0.0.1:1 ldap://127.0.0.1:%d"
+                  % platform.ports["ldap"])
+        assert got.returncode == DONE and "aozora" in got.stdout
 
 
 # ---- administrators -----------------------------------------------------------------
