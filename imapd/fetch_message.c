@@ -25,6 +25,7 @@ struct message_fetch {
 	size_t fields;
 	struct content *content;         /* or NULL */
 	struct mime_structure structure; /* count 0: not parsed yet */
+	struct known_head head;          /* of known[KNOWN_HEAD] */
 	time_t date;
 	uint64_t size;
 	bool becomes_seen;
@@ -134,17 +135,28 @@ kinds_learn(struct message_fetch *m, unsigned kinds, struct err *err)
 	return 0;
 }
 
+static bool
+kind_get(struct message_fetch *m, enum known_kind kind)
+{
+	return known_get(m->f->known, kind, m->message->uid, &m->known[kind]) &&
+	       (kind != KNOWN_HEAD ||
+		   known_head_parse(m->known[kind], &m->head));
+}
+
 static int
 kinds_need(struct message_fetch *m, struct err *err)
 {
 	unsigned kinds = m->f->request.kinds, missing = 0;
 
 	for (unsigned i = 0; i < KNOWN_KINDS; i++) {
-		if ((kinds & 1U << i) != 0 &&
-		    !known_get(m->f->known, i, m->message->uid, &m->known[i]))
+		if ((kinds & 1U << i) != 0 && !kind_get(m, i))
 			missing |= 1U << i;
 	}
-	return missing == 0 ? 0 : kinds_learn(m, missing, err);
+	if (missing != 0 && kinds_learn(m, missing, err) == -1)
+		return -1;
+	if ((missing & 1U << KNOWN_HEAD) != 0)
+		(void)known_head_parse(m->known[KNOWN_HEAD], &m->head);
+	return 0;
 }
 
 static int
@@ -157,9 +169,11 @@ message_need(struct message_fetch *m, struct err *err)
 	if (kinds_need(m, err) == -1 ||
 	    (f->request.header && header_need(m, err) == -1))
 		return -1;
-	if (f->request.date && m->header.p == NULL &&
-	    known_date(f->known, f->s->mailbox, m->message, &m->date, err) ==
-		-1)
+	if (m->header.p == NULL && m->known[KNOWN_HEAD].p != NULL)
+		m->date = m->head.date;
+	else if (f->request.date && m->header.p == NULL &&
+		 known_date(
+		     f->known, f->s->mailbox, m->message, &m->date, err) == -1)
 		return -1;
 	if (f->request.size && m->content == NULL &&
 	    known_size(f->known, f->s->mailbox, m->message, &m->size, err) ==
@@ -287,10 +301,10 @@ number_item(struct buf *out, struct span name, uint64_t number)
 }
 
 static void
-known_item(struct message_fetch *m, struct span name, enum known_kind kind)
+text_item(struct buf *out, struct span name, struct span text)
 {
-	buf_append(&m->f->s->out, name);
-	buf_append(&m->f->s->out, m->known[kind]);
+	buf_append(out, name);
+	buf_append(out, text);
 }
 
 static int
@@ -316,13 +330,14 @@ item_write(
 		number_item(out, SPAN("RFC822.SIZE "), m->size);
 		break;
 	case FETCH_ENVELOPE:
-		known_item(m, SPAN("ENVELOPE "), KNOWN_ENVELOPE);
+		text_item(out, SPAN("ENVELOPE "), m->head.envelope);
 		break;
 	case FETCH_BODY:
-		known_item(m, SPAN("BODY "), KNOWN_BODY);
+		text_item(out, SPAN("BODY "), m->known[KNOWN_BODY]);
 		break;
 	case FETCH_BODYSTRUCTURE:
-		known_item(m, SPAN("BODYSTRUCTURE "), KNOWN_STRUCTURE);
+		text_item(
+		    out, SPAN("BODYSTRUCTURE "), m->known[KNOWN_STRUCTURE]);
 		break;
 	case FETCH_SECTION:
 		return section_item(m, item, err);

@@ -289,7 +289,7 @@ item_add(struct fetch_request *r, const struct fetch_item *item)
 		r->size = true;
 		break;
 	case FETCH_ENVELOPE:
-		r->kinds |= 1U << KNOWN_ENVELOPE;
+		r->kinds |= 1U << KNOWN_HEAD;
 		break;
 	case FETCH_BODY:
 		r->kinds |= 1U << KNOWN_BODY;

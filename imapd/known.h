@@ -2,9 +2,11 @@
 /*
  * What the message cache keeps about a message (store/records.h has where).
  *
- *	KNOWN_ENVELOPE	the text of ENVELOPE, as it is sent
- *	KNOWN_FIELDS	what SEARCH asks the header for (known_fields.c)
- *	KNOWN_DATE	INTERNALDATE and RFC822.SIZE
+ *	KNOWN_HEAD	what is told of a header: INTERNALDATE, RFC822.SIZE,
+ *			the text of ENVELOPE, and what SEARCH asks for
+ *			(known_fields.c)
+ *	KNOWN_DATE	INTERNALDATE and RFC822.SIZE, of a message of which no
+ *			more was asked
  *	KNOWN_STRUCTURE	the text of BODYSTRUCTURE
  *	KNOWN_BODY	the text of BODY
  *	KNOWN_HEADER	header fields that clients ask for, as they stand
@@ -27,8 +29,7 @@
 #include "store/records.h"
 
 enum known_kind {
-	KNOWN_ENVELOPE,
-	KNOWN_FIELDS,
+	KNOWN_HEAD,
 	KNOWN_DATE,
 	KNOWN_STRUCTURE,
 	KNOWN_BODY,
@@ -50,9 +51,8 @@ struct known_source {
 };
 
 /*
- * Makes a record out of the message and puts it; of a header that was read for
- * one, the others that SEARCH and lists of mail will need next are put as well.
- * made is where it is made; *out points into it.
+ * Makes a record of the message and puts it.  made is where it is made; *out
+ * points into it, as known_get's answer would.
  *
  * Errors: memory.
  */
@@ -62,7 +62,15 @@ int known_learn(struct record_reader *r, uint32_t uid, enum known_kind kind,
 /* For made: room for all that a message gives. */
 #define KNOWN_MADE_MAX ((size_t)64 * 1024 * 1024)
 
-/* ---- KNOWN_DATE ---- */
+/* ---- KNOWN_HEAD, KNOWN_DATE ---- */
+
+struct known_head {
+	time_t date;
+	uint64_t size; /* or MESSAGE_SIZE_UNKNOWN */
+	struct span fields, envelope;
+};
+/* False: it is no such record. */
+bool known_head_parse(struct span value, struct known_head *out);
 
 /* Of the view, the cache, or the file, which then is in the cache. */
 int known_date(struct record_reader *r, struct mailbox *m,
@@ -70,7 +78,7 @@ int known_date(struct record_reader *r, struct mailbox *m,
 int known_size(struct record_reader *r, struct mailbox *m,
     const struct message *message, uint64_t *size_out, struct err *err);
 
-/* ---- KNOWN_FIELDS: known_fields.c ---- */
+/* ---- the fields of KNOWN_HEAD: known_fields.c ---- */
 
 #define KNOWN_NO_DAY INT32_MIN
 
@@ -92,7 +100,7 @@ enum known_answer known_field_has(
  * or KNOWN_NO_DAY: by the record, and by a header. */
 int32_t known_day(struct span fields);
 int32_t header_day(struct span header_fields);
-/* Appends the record without its version. */
+/* Appends them. */
 int known_fields_make(
     struct span header_fields, struct buf *out, struct err *err);
 

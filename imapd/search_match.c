@@ -16,7 +16,7 @@ struct search_match {
 	struct content *content;
 	struct mime_structure structure; /* count 0: not parsed */
 	struct span header;              /* its fields; p NULL: not read */
-	struct span fields;              /* KNOWN_FIELDS; p NULL: likewise */
+	struct known_head head;          /* fields.p NULL: likewise */
 	bool gone;
 	struct err *err;
 	bool failed;
@@ -125,7 +125,7 @@ header_need(struct search_match *m, struct span *out)
 
 /* What the cache is told of a header that was read. */
 static bool
-fields_learn(struct search_match *m)
+head_learn(struct search_match *m, struct span *out)
 {
 	struct known_source source = { .size = m->message->size_virtual };
 	struct err err = ERR_INIT;
@@ -134,8 +134,8 @@ fields_learn(struct search_match *m)
 		return false;
 	source.date =
 	    m->content != NULL ? content_date(m->content) : m->c->head.date;
-	if (known_learn(m->c->known, m->message->uid, KNOWN_FIELDS, &source,
-		&m->c->made, &m->fields, &err) == 0)
+	if (known_learn(m->c->known, m->message->uid, KNOWN_HEAD, &source,
+		&m->c->made, out, &err) == 0)
 		return true;
 	match_problem(m, &err);
 	return false;
@@ -145,12 +145,14 @@ fields_learn(struct search_match *m)
 static bool
 fields_need(struct search_match *m, struct span *out)
 {
-	if (m->fields.p == NULL &&
-	    !known_get(
-		m->c->known, KNOWN_FIELDS, m->message->uid, &m->fields) &&
-	    !fields_learn(m))
+	struct span value;
+
+	if (m->head.fields.p == NULL &&
+	    (!known_get(m->c->known, KNOWN_HEAD, m->message->uid, &value) ||
+		!known_head_parse(value, &m->head)) &&
+	    (!head_learn(m, &value) || !known_head_parse(value, &m->head)))
 		return false;
-	*out = m->fields;
+	*out = m->head.fields;
 	return true;
 }
 

@@ -12,6 +12,8 @@
 /* Stretches begin short and grow while they are used up. */
 #define STRETCH_MIN ((size_t)64 * 1024)
 #define STRETCH_MAX ((size_t)256 * 1024)
+/* A stretch of which less than one in so many was wanted was not worth it. */
+#define SPARSE 16
 #define BATCH_OCTETS ((size_t)128 * 1024)
 #define HASH_OCTETS 8
 /* Records met of messages that are gone, to be removed at the end. */
@@ -27,6 +29,7 @@ struct stream {
 	uint32_t uid;
 	struct span value;
 	unsigned seen, used;
+	bool sparse; /* little of it was wanted: each by itself from now on */
 	struct buf single;
 };
 
@@ -224,30 +227,6 @@ stale_key(const void *arg, size_t i)
 	return span_of(r->stale[i], RECORD_KEY);
 }
 
-/* The record of that uid, if it is there, becomes the one at hand. */
-static bool
-stream_find(
-    struct record_reader *r, struct stream *s, unsigned kind, uint32_t uid)
-{
-	if ((!s->loaded || uid < s->from) && !stream_load(r, s, kind, uid)) {
-		reader_failed(r);
-		return false;
-	}
-	for (int loads = 0;; loads++) {
-		while (s->have && s->uid < uid) {
-			stream_pass(r, s, kind);
-			stream_step(r, s, kind);
-		}
-		if (s->have || s->ended || loads > 0)
-			break;
-		if (!stream_load(r, s, kind, uid)) {
-			reader_failed(r);
-			return false;
-		}
-	}
-	return s->have && s->uid == uid;
-}
-
 static bool
 single_find(
     struct record_reader *r, struct stream *s, unsigned kind, uint32_t uid)
@@ -266,6 +245,33 @@ single_find(
 	return found;
 }
 
+/* The record of that uid, if it is there, becomes the one at hand. */
+static bool
+stream_find(
+    struct record_reader *r, struct stream *s, unsigned kind, uint32_t uid)
+{
+	if ((!s->loaded || uid < s->from) && !stream_load(r, s, kind, uid)) {
+		reader_failed(r);
+		return false;
+	}
+	for (int loads = 0;; loads++) {
+		while (s->have && s->uid < uid) {
+			stream_pass(r, s, kind);
+			stream_step(r, s, kind);
+		}
+		if (s->have || s->ended || loads > 0)
+			break;
+		s->sparse = s->used * SPARSE < s->seen;
+		if (s->sparse)
+			return single_find(r, s, kind, uid);
+		if (!stream_load(r, s, kind, uid)) {
+			reader_failed(r);
+			return false;
+		}
+	}
+	return s->have && s->uid == uid;
+}
+
 bool
 record_get(struct record_reader *r, unsigned kind, uint32_t uid,
     struct span *value_out)
@@ -277,8 +283,8 @@ record_get(struct record_reader *r, unsigned kind, uint32_t uid,
 	    !reader_hash(r, uid, &hash))
 		return false;
 	s = &r->streams[kind];
-	if (r->many ? !stream_find(r, s, kind, uid)
-		    : !single_find(r, s, kind, uid))
+	if (r->many && !s->sparse ? !stream_find(r, s, kind, uid)
+				  : !single_find(r, s, kind, uid))
 		return false;
 	if (s->value.len < HASH_OCTETS)
 		return false;

@@ -18,11 +18,14 @@
 /* Less is no table. */
 #define DISK_MIN ((uint64_t)1024 * 1024)
 /* Nobody asked for so long: the memory goes back. */
-#define CLOSE_AFTER_MS 30000
+#define UNUSED_MS 30000
 /* After a failure there is nothing for so long; after each further one twice
  * as long, up to DOUBLINGS times. */
 #define RETRY_AFTER_MS 15000
 #define DOUBLINGS 8
+/* While one process takes over from another, the lock is taken: it is worth a
+ * line only after so many failures. */
+#define LOCKED_QUIETLY 3
 /* Having worked for so long, it works. */
 #define WORKS_AFTER_MS 300000
 
@@ -45,6 +48,7 @@ records_new(const struct records_options *options, struct records **records_out,
 		return err_sys(err, "records");
 	(void)snprintf(
 	    r->directory, sizeof(r->directory), "%s", options->directory);
+	r->unused_ms = options->unused_ms != 0 ? options->unused_ms : UNUSED_MS;
 	(void)pthread_mutex_init(&r->mutex, NULL);
 	(void)pthread_mutex_init(&r->writing, NULL);
 	records_limit(r, options->memory_octets, options->disk_octets);
@@ -81,6 +85,8 @@ has_failed(struct records *r, const struct err *err)
 	r->retry_ms = now_ms() + ((uint64_t)RETRY_AFTER_MS << r->failures);
 	if (r->failures < DOUBLINGS)
 		r->failures++;
+	if (err->os == EAGAIN && r->failures <= LOCKED_QUIETLY)
+		return;
 	if (!r->said)
 		log_warning(&log_process,
 		    "message cache does not work, going on without",
@@ -178,7 +184,7 @@ static bool
 is_unused(struct records *r)
 {
 	return atomic_load(&r->open) &&
-	       now_ms() - atomic_load(&r->used_ms) > CLOSE_AFTER_MS;
+	       now_ms() - atomic_load(&r->used_ms) > r->unused_ms;
 }
 
 bool

@@ -50,6 +50,7 @@ struct records_options {
 	const char *directory; /* made if it is missing; its parent must be */
 	size_t memory_octets;  /* for pages */
 	uint64_t disk_octets;  /* of the table, 1 MB or more; 0: keep nothing */
+	unsigned unused_ms;    /* closed after so long; 0: half a minute */
 };
 
 /* Opens nothing yet. */

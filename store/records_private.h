@@ -19,6 +19,7 @@ struct forgotten;
 
 struct records {
 	char directory[512];
+	unsigned unused_ms;
 	_Atomic size_t memory_octets;
 	_Atomic uint64_t disk_octets;
 

@@ -8,6 +8,7 @@
 
 #include "tests/unit/store_rig.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ records_of(const struct store_rig *rig)
 	char path[128];
 	struct records_options options = { .directory = path,
 		.memory_octets = 1024 * 1024,
-		.disk_octets = 1 << 30 };
+		.disk_octets = 1 << 30,
+		.unused_ms = 100 };
 	struct records *r = NULL;
 
 	(void)snprintf(path, sizeof(path), "%s/aozora/records", rig->path);
@@ -84,6 +86,15 @@ count_known(
 	for (uint32_t uid = 1; uid <= last; uid++)
 		count += has(reader, KIND_A, uid) && has(reader, KIND_B, uid);
 	return count;
+}
+
+static void
+fill(struct records *r, struct mailbox *m, uint32_t last)
+{
+	CLEANUP(record_reader_free)
+	struct record_reader *reader = record_reader_new(r, m, last);
+
+	put_from(reader, 1, last);
 }
 
 static void
@@ -165,22 +176,22 @@ test_other_file(void **state)
 	CLEANUP(records_free) struct records *r = records_of(rig);
 	struct mailbox *m;
 	struct record_reader *reader;
-	char path[256];
+	char path[256], first[512];
 
 	deliver(rig, 50);
 	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
 	reader = record_reader_new(r, m, 50);
 	put_from(reader, 1, 50);
 	record_reader_free(reader);
+	(void)snprintf(first, sizeof(first), "rm %s/cur/%.*s*", rig->maildir,
+	    SPAN_FMT(view_base_name(mailbox_view(m), 0)));
 	mailbox_close(m);
 	assert_int_equal(store_rig_count(rig, "cur"), 50);
 
 	/* The list is lost: the UIDs begin anew, in the same order. */
 	(void)snprintf(path, sizeof(path), "%s/dovecot-uidlist", rig->maildir);
 	assert_int_equal(unlink(path), 0);
-	(void)snprintf(path, sizeof(path),
-	    "set -e; cd %s/cur; rm $(ls | head -1)", rig->maildir);
-	assert_int_equal(system(path), 0);
+	assert_int_equal(system(first), 0);
 	account_unref(rig->account);
 	store_free(rig->store);
 	rig->store = store_rig_again(rig, &rig->account);
@@ -251,7 +262,6 @@ test_full(void **state)
 	reader = record_reader_new(r, other, 20);
 	put_from(reader, 1, 20);
 	record_reader_free(reader);
-	assert_false(records_due(r));
 	reader = record_reader_new(r, m, 200);
 	put_from(reader, 1, 200);
 	for (uint32_t uid = 1; uid <= 200; uid++)
@@ -263,14 +273,156 @@ test_full(void **state)
 	assert_int_equal(count_known(r, m, 200, 200), 200);
 	/* Used in the same hour: the larger one leaves. */
 	records_tend(r);
-	assert_false(records_due(r));
 	assert_int_equal(count_known(r, m, 200, 200), 0);
 	assert_int_equal(count_known(r, other, 20, 20), 20);
 	reader = record_reader_new(r, m, 200);
 	put_from(reader, 1, 200);
 	record_reader_free(reader);
 	assert_int_equal(count_known(r, m, 200, 200), 200);
+}
+
+/* Of many messages, few that lie far apart. */
+static void
+test_sparse(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	CLEANUP(mailbox_close) struct mailbox *m = NULL;
+	static const char filler[4000];
+	struct record_reader *reader;
+	struct span value;
+
+	deliver(rig, 300);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	fill(r, m, 300);
+	reader = record_reader_new(r, m, 300);
+	for (uint32_t uid = 1; uid <= 300; uid++)
+		record_put(reader, 3, uid, span_of(filler, sizeof(filler)));
+	record_reader_free(reader);
+	reader = record_reader_new(r, m, 20);
+	for (uint32_t uid = 1; uid <= 300; uid += 33) {
+		assert_true(has(reader, KIND_A, uid));
+		assert_true(record_get(reader, 3, uid, &value));
+		assert_int_equal(value.len, sizeof(filler));
+		/* Another kind, which is not there. */
+		assert_false(record_get(reader, 4, uid, &value));
+	}
+	for (uint32_t uid = 290; uid <= 300; uid++)
+		assert_true(record_get(reader, 3, uid, &value));
+	assert_true(record_get(reader, 3, 5, &value));
+	record_reader_free(reader);
+}
+
+/* Unused, it is closed: another process can have it. */
+static void
+test_unused(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	CLEANUP(records_free) struct records *second = records_of(rig);
+	CLEANUP(mailbox_close) struct mailbox *m = NULL;
+	struct record_reader *reader;
+
+	deliver(rig, 20);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
 	assert_false(records_due(r));
+	fill(r, m, 20);
+	reader = record_reader_new(r, m, 20);
+	(void)usleep(150000);
+	/* Somebody is at it. */
+	records_tend(r);
+	assert_true(has(reader, KIND_A, 7));
+	record_reader_free(reader);
+	assert_false(records_due(r));
+	(void)usleep(150000);
+	assert_true(records_due(r));
+	records_tend(r);
+	assert_false(records_due(r));
+	assert_int_equal(count_known(second, m, 20, 20), 20);
+}
+
+/* ---- threads ---- */
+
+struct worker {
+	struct records *records;
+	const struct store_rig *rig;
+	unsigned seed;
+	unsigned found, failed;
+	pthread_t thread;
+};
+
+static void *
+work(void *arg)
+{
+	struct worker *w = arg;
+	CLEANUP(mailbox_close)
+	struct mailbox *m = store_rig_open(w->rig,
+	    rand_r(&w->seed) % 2 == 0 ? "INBOX" : "Other", MAILBOX_READ);
+
+	for (int i = 0; i < 150; i++) {
+		size_t expected = (unsigned)rand_r(&w->seed) % 20;
+		CLEANUP(record_reader_free)
+		struct record_reader *r =
+		    record_reader_new(w->records, m, expected);
+		uint32_t uid = (unsigned)rand_r(&w->seed) % 60 + 1;
+
+		for (; uid <= 100 && rand_r(&w->seed) % 40 != 0; uid++) {
+			char text[64];
+			struct span value, wanted = value_of(uid, KIND_A, text);
+
+			if (!record_get(r, KIND_A, uid, &value))
+				record_put(r, KIND_A, uid, wanted);
+			else if (span_eq(value, wanted))
+				w->found++;
+			else
+				w->failed++;
+		}
+		if (rand_r(&w->seed) % 20 == 0)
+			records_tend(w->records);
+	}
+	return NULL;
+}
+
+/* Readers, writers, and one who takes the ground from under their feet. */
+static void
+test_threads(void **state)
+{
+	struct store_rig *rig = *state;
+	CLEANUP(records_free) struct records *r = records_of(rig);
+	struct worker workers[4] = { 0 };
+	uint32_t gone[] = { 7, 8, 9 };
+	struct mailbox *m;
+
+	deliver(rig, 100);
+	assert_int_equal(mailbox_create(rig->account, SPAN("Other"), NULL), 0);
+	for (int i = 0; i < 100; i++)
+		(void)store_rig_deliver(rig, "Other", "a: b\r\n\r\n", NULL);
+	for (unsigned i = 0; i < 4; i++) {
+		workers[i] =
+		    (struct worker){ .records = r, .rig = rig, .seed = i + 1 };
+		assert_int_equal(
+		    pthread_create(&workers[i].thread, NULL, work, &workers[i]),
+		    0);
+	}
+	struct store_listener l = records_listener(r);
+	for (int i = 0; i < 100; i++) {
+		(void)usleep(2000);
+		l.removed(l.arg, "aozora/user-1", ".", gone, 3);
+		if (i % 10 == 3)
+			l.deleted(l.arg, "aozora/user-1", ".Other");
+		if (i % 10 == 7)
+			l.renamed(l.arg, "aozora/user-1", ".Other", ".Else");
+		records_tend(r);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+		assert_int_equal(workers[i].failed, 0);
+		assert_true(workers[i].found > 100);
+	}
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	fill(r, m, 100);
+	assert_int_equal(count_known(r, m, 100, 100), 100);
+	mailbox_close(m);
 }
 
 /* The records of the rig's store follow what happens to its mailboxes. */
@@ -287,15 +439,6 @@ listen_to(struct store_rig *rig, struct records *r)
 	    account_open(rig->store, SPAN("aozora"), SPAN("user-1"),
 		ACCOUNT_EXISTING, &rig->account, NULL),
 	    0);
-}
-
-static void
-fill(struct records *r, struct mailbox *m, uint32_t last)
-{
-	CLEANUP(record_reader_free)
-	struct record_reader *reader = record_reader_new(r, m, last);
-
-	put_from(reader, 1, last);
 }
 
 /* Whether the word is in the file of a table that is closed. */
@@ -322,18 +465,15 @@ test_removed(void **state)
 	deliver(rig, 40);
 	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
 	fill(r, m, 40);
-	assert_false(records_due(r));
 	assert_int_equal(mailbox_expunge(m, gone, 4, NULL, NULL), 0);
 	assert_true(records_due(r));
 	records_tend(r);
-	assert_false(records_due(r));
 	assert_int_equal(count_known(r, m, 40, 40), 36);
 	/* By another program, and noticed. */
 	(void)snprintf(
 	    path, sizeof(path), "cd %s/cur; rm $(ls | head -1)", rig->maildir);
 	assert_int_equal(system(path), 0);
 	assert_int_equal(mailbox_refresh(m, NULL, NULL), 0);
-	assert_true(records_due(r));
 	records_tend(r);
 	assert_int_equal(count_known(r, m, 40, 40), 35);
 	mailbox_close(m);
@@ -450,6 +590,9 @@ main(void)
 		TEST(test_other_file),
 		TEST(test_sizes),
 		TEST(test_full),
+		TEST(test_sparse),
+		TEST(test_unused),
+		TEST(test_threads),
 		TEST(test_removed),
 		TEST(test_folders),
 		TEST(test_damaged),
