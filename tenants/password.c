@@ -172,6 +172,10 @@ scheme_take(struct span stored, struct span *material)
 	struct span name;
 
 	*material = stored;
+	/* slapd would take a scheme that it does not know for a password in
+	 * clear; {CRYPT} it knows. */
+	if (span_starts_nocase(stored, SPAN("{CRYPT}{SCRAM-SHA-256}")))
+		*material = span_from(stored, strlen("{CRYPT}"));
 	if (span_take_octet(material, '{'))
 		return span_take_until(material, '}', &name) ? scheme_find(name)
 							     : NULL;

@@ -168,6 +168,23 @@ def test_clear_password_is_hashed(slapd):
         value.split("userPassword:: ")[1].split()[0]).decode()
 
 
+def test_hash_never_becomes_a_password(slapd):
+    """slapd hashes what has no scheme that it knows: not those."""
+    taro = account("taro@aozora.example")
+    for value in ("$1$abcdefgh$peyzg26Dr/ygLXtW3sGft0", "{ARGON2}$argon2id$x",
+                  "{SCRAM-SHA-256}4096$c2FsdA==$x:y", "{}x", "{CRYPT}"):
+        assert slapd.ldapmodify(
+            OPERATOR, replace(taro, "userPassword", value))[0] == CONSTRAINT
+    for value in ("{CRYPT}{SCRAM-SHA-256}4096$c2FsdA==$x:y",
+                  "{SSHA256}TpYCDAwnr+M7tXUo7muyD8cQ70HFCTC/XOz9hx8E304BAgME",
+                  "{SHA512}x", "{SMD5}x", "{CRYPT}$2b$04$x"):
+        assert slapd.ldapmodify(
+            OPERATOR, replace(taro, "userPassword", value))[0] == 0
+        stored = slapd.ldapsearch(TENANTD, taro, "(objectClass=*)",
+                                  "userPassword")
+        assert base64.b64encode(value.encode()).decode() in stored
+
+
 def test_two_at_once_get_one_address(slapd):
     """unique with "serialize": one of two connections loses."""
     for i in range(10):

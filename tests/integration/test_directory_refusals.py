@@ -220,7 +220,7 @@ def test_count_of_addresses(operator):
 
 def test_count_of_one_class(slapd, operator):
     """A line of restrict= for a class that has fewer rules than others."""
-    overlay = "olcOverlay={2}constraint,olcDatabase={1}mdb,cn=config"
+    overlay = "olcOverlay={3}constraint,olcDatabase={1}mdb,cn=config"
     small = "cn=small,ou=classes," + PLATFORM
     line = ('hkForwardRule count 2 restrict='
             '"ldap:///%s??sub?(hkClass=%s)"' % (TENANTS, small))

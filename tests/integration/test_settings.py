@@ -304,7 +304,7 @@ BAD = {
 
 def test_what_slapd_did_not_refuse_and_an_outage(make_platform):
     platform = make_platform()
-    platform.ldap("ldapmodify", "dn: olcOverlay={2}constraint,"
+    platform.ldap("ldapmodify", "dn: olcOverlay={3}constraint,"
                   "olcDatabase={1}mdb,cn=config\nchangetype: modify\n"
                   "delete: olcConstraintAttribute\n")
     modify(platform, HANAKO, hkAutoReply="TRUE",

@@ -47,6 +47,14 @@ static const struct {
 	{ "{SCRAM-SHA-256}4096$c2FsdHNhbHRzYWx0c2FsdA==$riNI9BVjacqtGyE2Kw2uLI"
 	  "wGlhg4TBS9AEhJsvfGS8A=:ylJJQx9k/3mL9oflsPuTYqMIkibYXAoBWXMpcaG8Fp4=",
 	    PASSWORD_RIGHT, true },
+	/* As LDAP takes it: behind a scheme that slapd knows. */
+	{ "{CRYPT}{SCRAM-SHA-256}4096$c2FsdHNhbHRzYWx0c2FsdA==$riNI9BVjacqtGyE2"
+	  "Kw2uLIwGlhg4TBS9AEhJsvfGS8A=:ylJJQx9k/3mL9oflsPuTYqMIkibYXAoBWXMpca"
+	  "G8Fp4=",
+	    PASSWORD_RIGHT, true },
+	/* But nothing else hides there. */
+	{ "{CRYPT}{CLEARTEXT}hikyaku-demo", PASSWORD_UNKNOWN, true },
+	{ "{CRYPT}{CRYPT}abZ1GTVxQJlAo", PASSWORD_UNKNOWN, true },
 	/* Not of this password. */
 	{ "{CLEARTEXT}hikyaku-dem", PASSWORD_WRONG, false },
 	{ "{CLEARTEXT}hikyaku-demo ", PASSWORD_WRONG, false },
