@@ -93,7 +93,11 @@ rcpt_resolve(struct lmtp_session *s, struct span address)
 		lmtp_reply(s, 550, "5.1.1", "No such user");
 		return;
 	case RESOLVE_FOREIGN:
-		lmtp_reply(s, 550, "5.7.1", "Not a domain of this platform");
+		if (resolution.last_known)
+			lmtp_reply(s, 451, "4.3.0", "Directory not available");
+		else
+			lmtp_reply(
+			    s, 550, "5.7.1", "Not a domain of this platform");
 		return;
 	case RESOLVE_SUSPENDED:
 		lmtp_reply(s, 450, "4.2.1", "The mailbox is suspended");

@@ -111,6 +111,20 @@ rcpt_unknown(struct smtp_session *s, struct span address)
 }
 
 static void
+rcpt_foreign(struct smtp_session *s, struct span address, bool last_known)
+{
+	/* Perhaps it has become ours while the directory was gone. */
+	if (last_known && s->account_id == NULL)
+		rcpt_refuse(
+		    s, address, 451, "4.3.0", "Directory not available");
+	else
+		rcpt_refuse(s, address, 550, "5.7.1",
+		    s->account_id == NULL
+			? "Relaying denied"
+			: "Delivery to other hosts is not available yet");
+}
+
+static void
 rcpt_resolve(struct smtp_session *s, struct span address)
 {
 	CLEANUP(resolution_fini) struct resolution resolution = { 0 };
@@ -133,10 +147,7 @@ rcpt_resolve(struct smtp_session *s, struct span address)
 		rcpt_unknown(s, address);
 		return;
 	case RESOLVE_FOREIGN:
-		rcpt_refuse(s, address, 550, "5.7.1",
-		    s->account_id == NULL
-			? "Relaying denied"
-			: "Delivery to other hosts is not available yet");
+		rcpt_foreign(s, address, resolution.last_known);
 		return;
 	case RESOLVE_SUSPENDED:
 		rcpt_refuse(

@@ -89,6 +89,8 @@ do_resolve(struct directory *d, const struct tenants_request *r, struct buf *b,
 	packet_put_u64(b, TAG_OUTCOME, resolution.outcome);
 	if (resolution.outcome != RESOLVE_FOREIGN)
 		tenants_put_tenant(b, &resolution.tenant);
+	if (resolution.last_known)
+		packet_put_u64(b, TAG_LAST_KNOWN, 1);
 	packet_put_u64(b, TAG_COUNT, resolution.count);
 	packet_put_u64(b, TAG_MARK, recipients_mark(&resolution));
 	for (uint64_t i = r->start;

@@ -492,6 +492,8 @@ resolve_answer(
 		} else if (tag == TAG_COUNT) {
 			if (!packet_u64(value, &pages->total))
 				return answer_broken(err);
+		} else if (tag == TAG_LAST_KNOWN) {
+			r->last_known = true;
 		} else if (tag == TAG_MARK) {
 			if (!packet_u64(value, &number))
 				return answer_broken(err);

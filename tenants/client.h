@@ -237,6 +237,10 @@ struct resolution {
 	struct tenant_info tenant; /* all but RESOLVE_FOREIGN */
 	struct recipient *recipients;
 	size_t count; /* 1 for RESOLVE_MAILBOX; 0 where nobody is named */
+	/* RESOLVE_FOREIGN, while LDAP does not answer: it was so when it did.
+	 * Good enough to send our users' mail there, but no reason to refuse a
+	 * stranger's for good. */
+	bool last_known;
 };
 void resolution_fini(struct resolution *r);
 CLEANUP_DEFINE_VALUE(struct resolution, resolution_fini)

@@ -72,23 +72,18 @@ static const struct conf_key keys[] = {
 const struct conf_section tenantd_section = { "tenantd", keys,
 	sizeof(keys) / sizeof(*keys), sizeof(struct tenantd_conf) };
 
-/* libldap tries them one by one; a word that is no LDAP URL would be skipped
- * in silence. */
+/* A word that is no LDAP URL would be a server that never answers. */
 static int
 check_uris(const char *uris, struct err *err)
 {
 	struct span rest = span_str(uris), word;
 	unsigned count = 0;
 
-	while ((rest = span_trim(rest)).len > 0) {
+	while (ldap_uri_take(&rest, &word)) {
 		char text[512];
 		LDAPURLDesc *url = NULL;
 		bool good;
 
-		if (!span_take_until(&rest, ' ', &word)) {
-			word = rest;
-			rest = span_from(rest, rest.len);
-		}
 		(void)snprintf(text, sizeof(text), "%.*s", SPAN_FMT(word));
 		good = ldap_url_parse(text, &url) == LDAP_URL_SUCCESS;
 		ldap_free_urldesc(url);

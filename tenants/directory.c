@@ -439,24 +439,13 @@ by_name(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static void
-list_restart(void *arg)
-{
-	struct list *l = arg;
-
-	l->count = 0;
-	l->failed = false;
-}
-
 static int
 list_run(struct list *l, enum entry_kind kind, const char *tenant,
     bool (*each)(void *arg, struct entry *entry), size_t *count_out,
     struct err *err)
 {
-	const struct directory_lister lister = { each, list_restart, l };
-
 	l->err = err;
-	if (directory_each(l->d, kind, tenant, &lister, err) == -1 ||
+	if (directory_each(l->d, kind, tenant, each, l, err) == -1 ||
 	    l->failed) {
 		free(l->items);
 		return -1;

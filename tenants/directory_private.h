@@ -65,17 +65,13 @@ enum lookup directory_find(struct directory *d, enum directory_key key,
 enum lookup directory_find_login(struct directory *d, struct span login,
     struct entry **entry_out, struct err *err);
 
-/* each() gets borrowed entries until it answers false; restart() forgets them,
- * when a server was lost in the middle and another one is asked. */
-struct directory_lister {
-	bool (*each)(void *arg, struct entry *entry);
-	void (*restart)(void *arg);
-	void *arg;
-};
-
-/* All tenants, or all domains (tenant "": of all tenants).  Not from memory. */
+/*
+ * All tenants, or all domains (tenant "": of all tenants).  Not from memory.
+ * Calls each() with a borrowed entry until it answers false.
+ */
 int directory_each(struct directory *d, enum entry_kind kind,
-    const char *tenant, const struct directory_lister *lister, struct err *err);
+    const char *tenant, bool (*each)(void *arg, struct entry *entry), void *arg,
+    struct err *err);
 
 /* What the follower tells. */
 void directory_changed(struct directory *d, struct entry *entry);

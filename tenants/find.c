@@ -285,18 +285,48 @@ value_allowed(enum directory_key key, struct span value)
 	return true;
 }
 
+/*
+ * What was so when LDAP answered last.  Memory is as good as the database here,
+ * and newer.  "There is none" counts for domains alone: the mail of our users
+ * to the rest of the world goes on, and resolve.c says on what it rests.
+ */
 static enum lookup
 find_in_outage(struct directory *d, enum directory_key key,
     struct span cache_key, struct span value, struct entry **entry_out)
 {
-	/* Memory is as good as the database here, and newer. */
-	if (cache_get(d->cache, cache_key, entry_out) == CACHED_ENTRY) {
+	switch (cache_get(d->cache, cache_key, entry_out)) {
+	case CACHED_ENTRY:
 		if (answers(&specs[key], *entry_out, value))
 			return LOOKUP_FOUND;
-		entry_unref(*entry_out);
+		entry_unref(STEAL(*entry_out));
+		break;
+	case CACHED_NONE:
+	case CACHED_NONE_THEN:
+		if (key == KEY_DOMAIN)
+			return LOOKUP_NONE;
+		break;
+	case CACHED_NOT:
+		break;
 	}
+	if (d->memory_only)
+		return LOOKUP_FAILED;
 	*entry_out = db_find(d, &specs[key], cache_key, value);
 	return *entry_out == NULL ? LOOKUP_FAILED : LOOKUP_FOUND;
+}
+
+/* The same without waiting; LOOKUP_FAILED: somebody who may wait must ask. */
+static enum lookup
+find_in_memory_only(struct directory *d, enum directory_key key,
+    struct span cache_key, struct span value, struct entry **entry_out,
+    struct err *err)
+{
+	enum lookup found = LOOKUP_FAILED;
+
+	if (ldap_pool_is_down(d->pool))
+		found = find_in_outage(d, key, cache_key, value, entry_out);
+	if (found == LOOKUP_FAILED)
+		(void)directory_set_would_wait(err);
+	return found;
 }
 
 enum lookup
@@ -328,10 +358,9 @@ directory_find(struct directory *d, enum directory_key key, struct span value,
 			break;
 		}
 	}
-	if (d->memory_only) {
-		(void)directory_set_would_wait(err);
-		return LOOKUP_FAILED;
-	}
+	if (d->memory_only)
+		return find_in_memory_only(
+		    d, key, buf_span(&cache_key), value, entry_out, err);
 	mark = cache_mark(d->cache);
 	found = ldap_find(d, key, value, entry_out, err);
 	if (found == LOOKUP_FAILED)
@@ -346,63 +375,115 @@ directory_find(struct directory *d, enum directory_key key, struct span value,
 
 struct listing {
 	struct directory *d;
+	/* What was found.  Given away when all is there: each() may search
+	 * itself, which it must not on the thread that reads answers, nor
+	 * while the database is read. */
+	struct entry **entries;
+	size_t len, cap;
+
 	enum entry_kind kind;
 	const char *tenant;
-	const struct directory_lister *lister;
-	bool ended;
+	bool (*each)(void *arg, struct entry *entry);
+	void *arg;
 };
-
-static bool
-listing_entry(struct listing *l, struct entry *e)
-{
-	if (e->kind != l->kind ||
-	    (l->tenant[0] != '\0' && strcmp(l->tenant, e->tenant) != 0))
-		return true;
-	if (!l->ended)
-		l->ended = !l->lister->each(l->lister->arg, e);
-	return true;
-}
-
-static bool
-listing_ldap(void *arg, LDAP *ld, LDAPMessage *message, struct err *err)
-{
-	struct listing *l = arg;
-	CLEANUP(entry_unref) struct entry *e = NULL;
-
-	if (entry_from_ldap(ld, message, l->d->base, &e, err) == -1)
-		return false;
-	/* A later outage needs them. */
-	if (l->d->db != NULL)
-		db_keep_entry(l->d, e, false);
-	return listing_entry(l, e);
-}
 
 static void
 listing_restart(void *arg)
 {
 	struct listing *l = arg;
 
-	l->lister->restart(l->lister->arg);
-	l->ended = false;
+	while (l->len > 0)
+		entry_unref(l->entries[--l->len]);
+}
+
+static void
+listing_fini(struct listing *l)
+{
+	listing_restart(l);
+	free(l->entries);
+}
+CLEANUP_DEFINE_VALUE(struct listing, listing_fini)
+
+/* Room for one more; NULL with err set. */
+static struct entry **
+listing_room(struct listing *l, struct err *err)
+{
+	if (l->len == l->cap) {
+		size_t cap = l->cap == 0 ? 64 : l->cap * 2;
+		struct entry **grown =
+		    reallocarray(l->entries, cap, sizeof(struct entry *));
+
+		if (grown == NULL) {
+			(void)err_sys(err, "list");
+			return NULL;
+		}
+		l->entries = grown;
+		l->cap = cap;
+	}
+	return &l->entries[l->len];
+}
+
+static bool
+listing_ldap(void *arg, LDAP *ld, LDAPMessage *message, struct err *err)
+{
+	struct listing *l = arg;
+	struct entry **room = listing_room(l, err);
+
+	if (room == NULL ||
+	    entry_from_ldap(ld, message, l->d->base, room, err) == -1)
+		return false;
+	l->len++;
+	return true;
 }
 
 static bool
 listing_db(void *arg, struct span key, struct span value)
 {
 	struct listing *l = arg;
-	CLEANUP(entry_unref) struct entry *e = NULL;
+	struct entry **room = listing_room(l, NULL);
 
 	(void)key;
-	if (entry_from_fields(value, l->d->base, &e, NULL) == -1)
+	if (room == NULL)
+		return false;
+	if (entry_from_fields(value, l->d->base, room, NULL) == -1)
 		return true;
-	return listing_entry(l, e) && !l->ended;
+	/* Millions of accounts lie there, too. */
+	if ((*room)->kind == l->kind)
+		l->len++;
+	else
+		entry_unref(*room);
+	return true;
+}
+
+static void
+listing_keep(struct listing *l)
+{
+	for (size_t i = 0; i < l->len && l->d->db != NULL; i++)
+		db_keep_entry(l->d, l->entries[i], false);
+}
+
+static void
+listing_give(struct listing *l)
+{
+	for (size_t i = 0; i < l->len; i++) {
+		struct entry *e = l->entries[i];
+
+		if (e->kind != l->kind ||
+		    (l->tenant[0] != '\0' && strcmp(l->tenant, e->tenant) != 0))
+			continue;
+		if (!l->each(l->arg, e))
+			return;
+	}
 }
 
 int
 directory_each(struct directory *d, enum entry_kind kind, const char *tenant,
-    const struct directory_lister *lister, struct err *err)
+    bool (*each)(void *arg, struct entry *entry), void *arg, struct err *err)
 {
-	struct listing l = { d, kind, tenant, lister, false };
+	CLEANUP(listing_fini)
+	struct listing l = {
+		.d = d, .kind = kind, .tenant = tenant, .each = each, .arg = arg
+	};
 	struct ldap_query query = {
 		.scope = LDAP_SCOPE_SUBTREE,
 		.filter = kind == ENTRY_TENANT ? "(objectClass=hkTenant)"
@@ -420,15 +501,20 @@ directory_each(struct directory *d, enum entry_kind kind, const char *tenant,
 		return directory_set_would_wait(err);
 	buf_append_fmt(&base, "ou=tenants,%s", d->base);
 	query.base = buf_str(&base);
-	if (ldap_pool_search(d->pool, &query, &ldap_err) == 0)
-		return 0;
-	if (d->db == NULL) {
+	if (ldap_pool_search(d->pool, &query, &ldap_err) == 0) {
+		/* A later outage needs them. */
+		listing_keep(&l);
+	} else if (d->db == NULL) {
 		if (err != NULL)
 			*err = ldap_err;
 		return -1;
+	} else {
+		listing_restart(&l);
+		if (db_each(d->db, SPAN("E"), listing_db, &l, err) == -1)
+			return -1;
 	}
-	listing_restart(&l);
-	return db_each(d->db, SPAN("E"), listing_db, &l, err);
+	listing_give(&l);
+	return 0;
 }
 
 /* ---- changes ------------------------------------------------------------- */

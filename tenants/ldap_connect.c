@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+
 /* What Debian's ca-certificates makes of all that the operator trusts. */
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
@@ -131,4 +132,17 @@ ldap_server_connect(const struct ldap_options *o, const char *uri,
 	if (ld != NULL)
 		(void)ldap_unbind_ext(ld, NULL, NULL);
 	return -1;
+}
+
+bool
+ldap_uri_take(struct span *list, struct span *uri_out)
+{
+	*list = span_trim(*list);
+	if (list->len == 0)
+		return false;
+	if (!span_take_until(list, ' ', uri_out)) {
+		*uri_out = *list;
+		*list = span_from(*list, list->len);
+	}
+	return true;
 }

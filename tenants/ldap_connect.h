@@ -12,6 +12,7 @@
 #include <ldap.h>
 
 #include "common/err.h"
+#include "common/span.h"
 
 enum {
 	LDAP_SERVERS_MAX = 16
@@ -29,6 +30,12 @@ struct ldap_options {
 
 /* Before the first thread exists: libldap shall not read its own files. */
 void ldap_connect_init(void);
+
+/*
+ * Takes the next URI off the front of a list; false: there is none.  A list
+ * has blanks between them.
+ */
+bool ldap_uri_take(struct span *list, struct span *uri_out);
 
 /* To one of the URIs.  Errors: ERR_TEMP, with the URI and the reason. */
 int ldap_server_connect(const struct ldap_options *o, const char *uri,

@@ -23,8 +23,10 @@ struct ldap_query {
 	int scope; /* LDAP_SCOPE_* */
 	const char *filter;
 	const char *const *attrs;
-	/* Called for each entry, on the link's thread; false, with err set,
-	 * ends it as failed. */
+	/*
+	 * Called for each entry, on the link's thread: it must not search, nor
+	 * wait for who does.  False, with err set, ends it as failed.
+	 */
 	bool (*found)(
 	    void *arg, LDAP *ld, LDAPMessage *message, struct err *err);
 	void *arg;

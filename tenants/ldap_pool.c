@@ -79,15 +79,11 @@ pool_strings(struct ldap_pool *p, const struct ldap_options *o)
 static int
 pool_servers(struct ldap_pool *p, const char *uris)
 {
-	struct span rest = span_str(uris), word;
+	struct span rest = span_str(uris), uri;
 
-	while ((rest = span_trim(rest)).len > 0 &&
-	       p->servers_len < LDAP_SERVERS_MAX) {
-		if (!span_take_until(&rest, ' ', &word)) {
-			word = rest;
-			rest = span_from(rest, rest.len);
-		}
-		p->servers[p->servers_len].uri = strndup(word.p, word.len);
+	while (
+	    p->servers_len < LDAP_SERVERS_MAX && ldap_uri_take(&rest, &uri)) {
+		p->servers[p->servers_len].uri = strndup(uri.p, uri.len);
 		if (p->servers[p->servers_len++].uri == NULL)
 			return -1;
 	}
@@ -506,6 +502,17 @@ ldap_pool_turn(struct ldap_pool *p)
 	turn = p->turn;
 	(void)pthread_mutex_unlock(&p->mutex);
 	return turn;
+}
+
+bool
+ldap_pool_is_down(struct ldap_pool *p)
+{
+	bool down;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	down = p->state == POOL_DOWN;
+	(void)pthread_mutex_unlock(&p->mutex);
+	return down;
 }
 
 int

@@ -54,6 +54,8 @@ int ldap_pool_search(
 int ldap_pool_connect(
     struct ldap_pool *p, LDAP **ld_out, unsigned *turn_out, struct err *err);
 unsigned ldap_pool_turn(struct ldap_pool *p);
+/* No server answers; searches fail at once. */
+bool ldap_pool_is_down(struct ldap_pool *p);
 
 /* Appends a value as filters want it.                RFC 4515 section 3 */
 void ldap_filter_escape(struct span value, struct buf *filter);

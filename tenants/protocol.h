@@ -73,6 +73,7 @@ enum tenants_tag {
 	TAG_RECIPIENT,
 	TAG_MARK,
 	TAG_SETTING, /* fields of enum setting_tag, settings_spec.h */
+	TAG_LAST_KNOWN,
 };
 
 /* A request as tenantd sees it.  Spans are borrowed from the packet; absent

@@ -528,6 +528,9 @@ directory_resolve(struct directory *d, struct span address,
 	r->err = err;
 	r->out = resolution_out;
 	rc = expand(r, address, 0, &resolution_out->outcome);
+	resolution_out->last_known =
+	    rc == 0 && resolution_out->outcome == RESOLVE_FOREIGN &&
+	    ldap_pool_is_down(d->pool);
 	/* A list of nobody, or one that leads back to itself only. */
 	if (rc == 0 && resolution_out->outcome == RESOLVE_GROUP &&
 	    (r->too_much || resolution_out->count == 0)) {

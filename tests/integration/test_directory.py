@@ -444,6 +444,9 @@ def test_outage(make_platform):
     known = "hanako@aozora.example"
     assert can_login(platform, known) is True
     assert rcpt(platform, known, "team@midori.example") == [250, 250]
+    # What was nobody's and what was not ours, remembered too.
+    assert rcpt(platform, "gone@aozora.example",
+                "x@remembered.example") == [550, 550]
     kill_slapd(platform)
 
     def check_outage():
@@ -452,7 +455,8 @@ def test_outage(make_platform):
         assert can_login(platform, known, "wrong") is False
         assert rcpt(platform, known, "team@midori.example") == [250, 250]
         codes = rcpt(platform, "never-asked@aozora.example",
-                     "jiro@aozora.example", "x@elsewhere.example")
+                     "jiro@aozora.example", "x@elsewhere.example",
+                     "gone@aozora.example", "x@remembered.example")
         assert all(400 <= c < 500 for c in codes), codes
         assert can_login(platform, "taro@aozora.example") == "temp"
         assert time.monotonic() - started < 20

@@ -69,7 +69,7 @@ class Server:
         if self.user:
             argv += ["-u", self.user]
         self.process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
-        assert eventually(lambda: self.answers(), 10)
+        assert eventually(self.answers, 30)
         return self
 
     def answers(self):
