@@ -46,8 +46,8 @@ smtp_commands(void)
 {
 	static const char *const lines[] = {
 		"EHLO client.example.net",
-		"MAIL FROM:<someone@sender.example.com> "
-		"SIZE=123456 BODY=8BITMIME",
+		("MAIL FROM:<someone@sender.example.com> "
+		 "SIZE=123456 BODY=8BITMIME"),
 		"RCPT TO:<hanako.yamada+shop@aozora.example>",
 		"RCPT TO:<\"quoted part\"@[192.0.2.1]>",
 		"DATA",
@@ -128,16 +128,16 @@ static void
 imap_commands(void)
 {
 	static const char *const fetches[] = {
-		"(UID FLAGS INTERNALDATE RFC822.SIZE "
-		"BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT TO CC "
-		"MESSAGE-ID REFERENCES CONTENT-TYPE)])",
+		("(UID FLAGS INTERNALDATE RFC822.SIZE "
+		 "BODY.PEEK[HEADER.FIELDS (DATE FROM SUBJECT TO CC "
+		 "MESSAGE-ID REFERENCES CONTENT-TYPE)])"),
 		"(UID ENVELOPE BODYSTRUCTURE FLAGS)",
 		"(UID BODY.PEEK[1.2.MIME] BODY[2]<0.65536>)",
 	};
 	static const char *const searches[] = {
 		" UNSEEN NOT DELETED SINCE 1-Nov-2026",
-		" OR (FROM \"hanako\" SUBJECT \"shop\") "
-		"(LARGER 100000 UID 1:500,700,900:*)",
+		(" OR (FROM \"hanako\" SUBJECT \"shop\") "
+		 "(LARGER 100000 UID 1:500,700,900:*)"),
 	};
 	CLEANUP(arena_fini) struct arena a;
 	struct span in = SPAN("1:500,600,700:710,4294967295,9:3,1000:*");
