@@ -99,7 +99,8 @@ print_number(const struct setting_spec *spec, const void *at)
 		memcpy(&narrow, at, sizeof(narrow));
 	if (spec->type == SETTING_WORD)
 		(void)fputs(spec->words[narrow], stdout);
-	else if (spec->limit == ATTR_MAX_RETENTION_DAYS && narrow == 0)
+	else if (narrow == 0 && (spec->limit == ATTR_MAX_RETENTION_DAYS ||
+				    spec->attr == ATTR_INBOX_DAYS))
 		(void)fputs("for ever", stdout);
 	else
 		(void)printf("%" PRIu64, number + narrow);

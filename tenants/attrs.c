@@ -23,7 +23,8 @@ const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
 	"hkMaxQuarantineRules", "hkMaxRuleLength", "hkMaxRuleText",
 	"hkMaxRuleConditions", "hkMaxRuleTargets", "hkMinRuleSize",
 	"hkMaxRuleSize", "hkMaxListEntries", "hkMaxAutoReplyLength",
-	"hkMaxRetentionDays", "hkUidlFormat", "hkPop3Seen", NULL };
+	"hkMaxRetentionDays", "hkUidlFormat", "hkPop3Seen", "hkUndeleteDays",
+	"hkOverQuota", "hkInboxDays", NULL };
 
 const char *
 entry_attr_name(enum entry_attr attr)

@@ -86,6 +86,9 @@ enum entry_attr {
 	ATTR_MAX_RETENTION_DAYS,
 	ATTR_UIDL_FORMAT,
 	ATTR_POP3_SEEN,
+	ATTR_UNDELETE_DAYS,
+	ATTR_OVER_QUOTA,
+	ATTR_INBOX_DAYS,
 	ATTR_BEHIND_LAST,
 
 	/* Of no LDAP attribute: the entry was read with all attributes up to

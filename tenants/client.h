@@ -73,6 +73,7 @@ struct tenant_info {
 	char title[128];      /* what the brand calls itself, UTF-8 */
 	uint64_t message_max; /* octets; 0: the platform's limit */
 	struct tenant_pop3 pop3;
+	bool refuses_over_quota; /* 552 to mail for a full mailbox, not 452 */
 };
 
 struct domain_info {
@@ -101,12 +102,13 @@ struct account_info {
 	char id[TENANT_ID_MAX + 1]; /* names its Maildir; never reused */
 	char address[TENANT_ADDRESS_MAX + 1];  /* primary, domain lower case */
 	char mail_host[TENANT_DOMAIN_MAX + 1]; /* its node; "": this one */
-	char language[16];                     /* "ja", or "" */
+	char language[16]; /* or its tenant's; "ja", or "" */
 	enum account_status status;
 	unsigned services;
 	uint64_t quota_octets;   /* 0: no limit */
 	uint64_t quota_messages; /* 0: no limit */
 	uint64_t message_max; /* octets of a message in or out; 0: platform's */
+	unsigned undelete_days; /* deleted mail is kept so long; 0: not */
 };
 
 /* ---- the client -------------------------------------------------------- */

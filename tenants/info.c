@@ -8,6 +8,9 @@
 #include "common/log.h"
 #include "tenants/layers.h"
 
+/* slapd allows four digits. */
+#define UNDELETE_DAYS_MAX 9999
+
 static const unsigned services_all = SERVICE_SMTP | SERVICE_POP3 | SERVICE_IMAP;
 
 /* Copies what fits; a value with NUL or too long is none. */
@@ -141,6 +144,8 @@ info_tenant(struct directory *d, struct entry *e,
 	tenant_out->message_max =
 	    layers_smallest(&l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
 	fill_pop3(e, &tenant_out->pop3);
+	tenant_out->refuses_over_quota =
+	    span_eq_nocase(entry_get(e, ATTR_OVER_QUOTA), SPAN("refuse"));
 	return LOOKUP_FOUND;
 }
 
@@ -194,6 +199,15 @@ copy_address(struct span value, char *out, size_t size)
 		*at = ascii_lower(*at);
 }
 
+/* The least that somebody says. */
+static unsigned
+undelete_days(const struct layers *l)
+{
+	uint64_t days = layers_ceiling(l, ATTR_UNDELETE_DAYS, 0);
+
+	return days > UNDELETE_DAYS_MAX ? UNDELETE_DAYS_MAX : (unsigned)days;
+}
+
 static void
 fill_limits(const struct layers *l, struct account_info *a)
 {
@@ -202,6 +216,7 @@ fill_limits(const struct layers *l, struct account_info *a)
 	    layers_smallest(l, ATTR_QUOTA_MESSAGES, ATTR_MAX_QUOTA_MESSAGES);
 	a->message_max =
 	    layers_smallest(l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
+	a->undelete_days = undelete_days(l);
 	a->services = services_of(l->entries[0], ATTR_SERVICE);
 	for (size_t i = 0; i < l->len; i++)
 		a->services &= services_of(l->entries[i], ATTR_ALLOWED_SERVICE);
@@ -233,6 +248,9 @@ info_account(struct directory *d, struct entry *e,
 	    sizeof(account_out->mail_host));
 	copy_text(entry_get(e, ATTR_LANGUAGE), account_out->language,
 	    sizeof(account_out->language));
+	if (account_out->language[0] == '\0')
+		copy_text(entry_get(tenant, ATTR_LANGUAGE),
+		    account_out->language, sizeof(account_out->language));
 	account_out->status = info_status(e);
 	fill_limits(&l, account_out);
 	return LOOKUP_FOUND;

@@ -17,6 +17,7 @@ static const char *const spoof_actions[] = { "none", "tag", "junk",
 	"quarantine", "discard", NULL };
 static const char *const deny_actions[] = { "junk", "quarantine", "discard",
 	NULL };
+static const char *const over_quota[] = { "defer", "refuse", NULL };
 static const char *const tls_versions[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const login_forms[] = { "address", "alias", "local",
 	"legacy", NULL };
@@ -239,6 +240,10 @@ static const struct field tenant[] = {
 	    "whether user+detail goes to user" },
 	{ "rehash", "hkRehash", FIELD_BOOL, 0, NULL,
 	    "whether passwords are stored anew at login" },
+	{ "over-quota", "hkOverQuota", FIELD_WORD, 0, over_quota,
+	    "what becomes of mail for a full mailbox" },
+	{ "inbox-days", "hkInboxDays", FIELD_NUMBER, 0, NULL,
+	    "days until mail in INBOX is removed" },
 	{ "brand", "hkBrand", FIELD_TEXT, FIELD_MANY, NULL,
 	    "KEY=VALUE for the portal" },
 	{ "languages", "hkLanguage", FIELD_TEXT, FIELD_MANY, NULL,

@@ -23,6 +23,8 @@ enum {
 	INNER_DETAIL,
 	INNER_POP3_UNIQUE_IDS,
 	INNER_POP3_SEEN,
+	INNER_OVER_QUOTA,
+	INNER_UNDELETE_DAYS,
 };
 
 /* ---- requests
@@ -205,6 +207,8 @@ tenant_fields(struct buf *b, const struct tenant_info *t)
 	packet_put_str(b, INNER_TITLE, t->title);
 	packet_put_u64(b, INNER_MESSAGE_MAX, t->message_max);
 	pop3_fields(b, &t->pop3);
+	if (t->refuses_over_quota)
+		packet_put_u64(b, INNER_OVER_QUOTA, 1);
 }
 
 /* Puts a value that is made of fields. */
@@ -228,6 +232,7 @@ account_fields(struct buf *b, const struct account_info *a)
 	packet_put_u64(b, INNER_SERVICES, a->services);
 	packet_put_u64(b, INNER_QUOTA_OCTETS, a->quota_octets);
 	packet_put_u64(b, INNER_QUOTA_MESSAGES, a->quota_messages);
+	packet_put_u64(b, INNER_UNDELETE_DAYS, a->undelete_days);
 	packet_put_u64(b, INNER_MESSAGE_MAX, a->message_max);
 }
 
@@ -346,6 +351,9 @@ tenant_get(void *arg, uint8_t tag, struct span value)
 		return GET_TEXT(t->pop3.unique_ids);
 	case INNER_POP3_SEEN:
 		return get_said(value, &t->pop3.mark_seen);
+	case INNER_OVER_QUOTA:
+		t->refuses_over_quota = true;
+		return true;
 	default:
 		return true;
 	}
@@ -377,6 +385,8 @@ account_get(void *arg, uint8_t tag, struct span value)
 		return get_u32(value, &a->services);
 	case INNER_QUOTA_OCTETS:
 		return packet_u64(value, &a->quota_octets);
+	case INNER_UNDELETE_DAYS:
+		return get_u32(value, &a->undelete_days);
 	case INNER_QUOTA_MESSAGES:
 		return packet_u64(value, &a->quota_messages);
 	case INNER_MESSAGE_MAX:

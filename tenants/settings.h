@@ -70,6 +70,7 @@ struct settings_limits {
 	uint64_t rule_size_min, rule_size_max; /* octets */
 	uint64_t auto_reply_characters;
 	uint64_t retention_days; /* 0: none */
+	uint64_t undelete_days;  /* 0: deleted mail is not kept */
 };
 
 struct settings {
@@ -101,6 +102,7 @@ struct settings {
 	struct settings_list notice_to;
 
 	unsigned junk_days, trash_days, quarantine_days; /* 0: for ever */
+	unsigned inbox_days; /* the tenant's; likewise */
 
 	struct settings_term *terms;
 	size_t terms_len;

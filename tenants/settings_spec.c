@@ -69,6 +69,7 @@ const struct setting_spec setting_specs[] = {
 	LIMIT(ATTR_MAX_RULE_SIZE, rule_size_max, UINT64_MAX, 10 * 1024 * 1024),
 	LIMIT(ATTR_MAX_AUTO_REPLY_LENGTH, auto_reply_characters, 8192, 2000),
 	LIMIT(ATTR_MAX_RETENTION_DAYS, retention_days, DAYS_MAX, 0),
+	LIMIT(ATTR_UNDELETE_DAYS, undelete_days, DAYS_MAX, 0),
 
 	FLAG(ATTR_VIRUS_SCAN, true, virus_scan, true),
 	FLAG(ATTR_SPAM_FILTER, true, spam_filter, true),
@@ -116,6 +117,12 @@ const struct setting_spec setting_specs[] = {
 	DAYS(ATTR_JUNK_DAYS, junk_days, 30),
 	DAYS(ATTR_TRASH_DAYS, trash_days, 0),
 	DAYS(ATTR_QUARANTINE_DAYS, quarantine_days, 14),
+	/* No ceiling: it is the brand that sets it. */
+	{ .attr = ATTR_INBOX_DAYS,
+	    .type = SETTING_NUMBER,
+	    .of_tenant = true,
+	    .offset = AT(inbox_days),
+	    .max = DAYS_MAX },
 	{ .attr = ATTR_TERMS, .type = SETTING_TERMS },
 };
 const size_t setting_specs_len =

@@ -69,6 +69,8 @@ REFUSED = {
         "hkMaxRetentionDays", "hkUndeleteDays")},
     **{name: (HANAKO, DAYS) for name in (
         "hkJunkDays", "hkTrashDays", "hkQuarantineDays")},
+    "hkInboxDays": (AOZORA, DAYS),
+    "hkOverQuota": (AOZORA, ["", "Refuse", "discard"]),
     "hkAutoReplyDays": (HANAKO, ["0", "1000", "-1"]),
     "hkQuota": (HANAKO, COUNTS),
     "hkQuotaMessages": (HANAKO, COUNTS),

@@ -185,6 +185,8 @@ TENANT = {
     "hkLoginForm": ("platform", "address", "legacy"),
     "hkUidlFormat": ("platform", "courier", "%v.%u"),
     "hkPop3Seen": ("brand", "TRUE", "FALSE"),
+    "hkOverQuota": ("brand", "defer", "refuse"),
+    "hkInboxDays": ("brand", "60", "90"),
     "hkPrimaryDomain": ("platform", "kaede.example", "kaede.test"),
     "hkAdminGroup": ("platform", "cn=owners," + ADMINS, "cn=x," + ADMINS),
     "hkPlusAddressing": ("brand", "TRUE", "FALSE"),

@@ -130,6 +130,7 @@ def test_defaults(plain):
             "hkAutoReplyDays": "7", "hkNotice": "FALSE",
             "hkTimeZone": "Asia/Tokyo", "hkTrashDays": "90",
             "hkJunkDays": "30", "hkQuarantineDays": "14",
+            "hkInboxDays": "for ever", "hkUndeleteDays": "30",
             "hkMaxRuleText": "255", "hkMinRuleSize": "1024",
             "hkMaxRuleSize": "10485760"}.items():
         assert held[name] == value, name

@@ -24,6 +24,7 @@ static const struct tenant_info midori = {
 	.title = "Midori \xe7\xb7\x91",
 	.message_max = 1 << 30,
 	.pop3 = { .unique_ids = "courier", .mark_seen = SAID_NO },
+	.refuses_over_quota = true,
 };
 
 static struct account_info
@@ -38,6 +39,7 @@ yuki(void)
 		.status = ACCOUNT_NORECEIVE,
 		.services = SERVICE_POP3 | SERVICE_IMAP,
 		.quota_octets = 5ull << 32,
+		.undelete_days = 30,
 		.quota_messages = 100000,
 		.message_max = 7,
 	};
@@ -85,6 +87,8 @@ test_values_come_back(void **state)
 	assert_int_equal(out.account.message_max, 7);
 	assert_string_equal(out.account.tenant.pop3.unique_ids, "courier");
 	assert_int_equal(out.account.tenant.pop3.mark_seen, SAID_NO);
+	assert_true(out.account.tenant.refuses_over_quota);
+	assert_int_equal(out.account.undelete_days, 30);
 
 	buf_clear(&b);
 	tenants_put_domain(&b, &d);
