@@ -54,6 +54,15 @@ static const struct counter_text {
 	    "Messages sent whole to clients.", false },
 	[COUNTER_MESSAGES_EXPUNGED] = { "messages_expunged_total",
 	    "Messages removed by clients.", false },
+	[COUNTER_BACKLOG_MESSAGES] = { "backlog_messages",
+	    "Messages in the journal that are not in their mailbox yet.",
+	    true },
+	[COUNTER_BACKLOG_OCTETS] = { "backlog_octets",
+	    "Octets of the messages that wait in the journal.", true },
+	[COUNTER_BACKLOG_OLDEST_MS] = { "backlog_oldest_timestamp_ms",
+	    "When the oldest of them came, milliseconds since the epoch; 0: "
+	    "none waits.",
+	    true },
 };
 
 const char *

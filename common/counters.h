@@ -38,6 +38,9 @@ enum counter {
 	COUNTER_DIRECTORY_ERRORS,
 	COUNTER_MESSAGES_READ, /* RETR, BODY[] */
 	COUNTER_MESSAGES_EXPUNGED,
+	COUNTER_BACKLOG_MESSAGES, /* gauge: deliveryd's journal */
+	COUNTER_BACKLOG_OCTETS,
+	COUNTER_BACKLOG_OLDEST_MS, /* since the epoch; 0: none waits */
 	COUNTER_END,
 };
 #define COUNTERS_ROOM 128
@@ -64,6 +67,14 @@ counter_add(struct counters *c, enum counter which, uint64_t n)
 {
 	if (c != NULL)
 		atomic_fetch_add_explicit(
+		    &c->value[which], n, memory_order_relaxed);
+}
+
+static inline void
+counter_set(struct counters *c, enum counter which, uint64_t n)
+{
+	if (c != NULL)
+		atomic_store_explicit(
 		    &c->value[which], n, memory_order_relaxed);
 }
 

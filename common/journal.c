@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <time.h>
 
+#include "common/file.h"
 #include "common/journal_private.h"
 #include "common/reactor.h"
 
@@ -434,6 +436,17 @@ journal_read(struct journal *j, const struct journal_ref *ref, struct buf *out,
 	return buf_check(out, err);
 }
 
+int
+journal_put_aside(
+    struct journal *j, uint64_t number, struct span payload, struct err *err)
+{
+	char name[JOURNAL_NAME_MAX];
+
+	(void)snprintf(
+	    name, sizeof(name), "record-%llu", (unsigned long long)number);
+	return file_replace(j->dirfd, name, payload, 0600, err);
+}
+
 void
 journal_settle(struct journal *j, const struct journal_ref *ref)
 {
@@ -463,6 +476,7 @@ journal_stats(struct journal *j, struct journal_stats *out)
 		.segments = j->count,
 		.in_use = j->count - j->spares,
 		.segments_max = j->options.segments_max,
+		.oldest = j->oldest == NULL ? 0 : j->oldest->head.generation,
 	};
 	(void)pthread_mutex_unlock(&j->mutex);
 }

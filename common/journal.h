@@ -112,6 +112,11 @@ void journal_note(struct journal *j, uint16_t type, struct span payload);
 int journal_read(struct journal *j, const struct journal_ref *ref,
     struct buf *out, struct err *err);
 
+/* Keeps a payload that nobody understands, as record-NUMBER in the directory.
+ */
+int journal_put_aside(
+    struct journal *j, uint64_t number, struct span payload, struct err *err);
+
 /* What a record held, it holds no longer.  Once for each. */
 void journal_settle(struct journal *j, const struct journal_ref *ref);
 
@@ -123,6 +128,7 @@ struct journal_stats {
 	unsigned segments; /* that there are */
 	unsigned in_use;   /* of them, held or being written */
 	unsigned segments_max;
+	uint64_t oldest; /* generation in use */
 };
 void journal_stats(struct journal *j, struct journal_stats *out);
 

@@ -298,7 +298,9 @@ give_up(struct journal *j, uint64_t now)
 	while (j->ordinary.first != NULL) {
 		struct journal_waiting *w = queue_take(&j->ordinary);
 
-		if (w->entry == NULL || w->deadline_ms > now) {
+		/* No room will come while none can be made. */
+		if (w->entry == NULL ||
+		    (w->deadline_ms > now && j->keeper_err.kind == ERR_NONE)) {
 			queue_put(&rest, w);
 			continue;
 		}

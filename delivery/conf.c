@@ -16,6 +16,10 @@ static const struct conf_key deliveryd_keys[] = {
 	    "a message with so many Received fields is in a loop"),
 	CONF_COUNT(struct deliveryd_conf, connections_max, "connections-max",
 	    "1000", 1, 100000, "connections at a time"),
+	/* Some 60,000 messages of 4 KB on their way into mailboxes. */
+	CONF_OCTETS(struct deliveryd_conf, journal_max, "journal-max", "256M",
+	    12 * 1024 * 1024, (uint64_t)16 << 30,
+	    "room of the journal in the store; read at the start"),
 };
 
 const struct conf_section deliveryd_section = {

@@ -13,6 +13,7 @@ struct deliveryd_conf {
 	uint64_t recipients_max;
 	uint64_t hops_max;
 	uint64_t connections_max;
+	uint64_t journal_max; /* octets */
 };
 
 extern const struct conf_section deliveryd_section;

@@ -271,7 +271,7 @@ lmtp_busy(int fd, void *arg)
 
 int
 lmtp_new(struct daemon *d, struct tenants *tenants, struct placer *placer,
-    struct lmtp **lmtp_out, struct err *err)
+    struct backlog *backlog, struct lmtp **lmtp_out, struct err *err)
 {
 	struct lmtp *l = calloc(1, sizeof(*l));
 
@@ -280,6 +280,7 @@ lmtp_new(struct daemon *d, struct tenants *tenants, struct placer *placer,
 	l->daemon = d;
 	l->tenants = tenants;
 	l->placer = placer;
+	l->backlog = backlog;
 	l->counters = daemon_counters(d);
 	*lmtp_out = l;
 	return 0;

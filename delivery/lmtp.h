@@ -9,14 +9,18 @@
 #include "common/daemon.h"
 #include "common/err.h"
 #include "common/reactor.h"
+#include "delivery/backlog.h"
 #include "delivery/place.h"
 #include "tenants/client.h"
 
 struct lmtp;
 
-/* Borrows all three until lmtp_free. */
+/*
+ * Borrows all four until lmtp_free.  Without a backlog (NULL) each message is
+ * written to its place before its 250.
+ */
 int lmtp_new(struct daemon *d, struct tenants *tenants, struct placer *placer,
-    struct lmtp **lmtp_out, struct err *err);
+    struct backlog *backlog, struct lmtp **lmtp_out, struct err *err);
 /* Every connection must be gone. */
 void lmtp_free(struct lmtp *l);
 CLEANUP_DEFINE_PTR(struct lmtp, lmtp_free)

@@ -13,12 +13,13 @@
  * our own parameters need more. */
 #define LMTP_LINE_MAX 4096
 /* Up to this size a message waits in memory, larger ones in a memfd. */
-#define LMTP_MEMORY_MAX ((size_t)256 * 1024)
+#define LMTP_MEMORY_MAX BACKLOG_MESSAGE_MAX
 
 struct lmtp {
 	struct daemon *daemon;
 	struct tenants *tenants;
 	struct placer *placer;
+	struct backlog *backlog; /* or NULL */
 	struct reactor *reactor;
 	struct counters *counters;
 };

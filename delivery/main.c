@@ -6,6 +6,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "delivery/backlog.h"
 #include "delivery/conf.h"
 #include "delivery/lmtp.h"
 #include "delivery/place.h"
@@ -13,6 +14,7 @@
 
 struct process {
 	struct placer *placer;
+	struct backlog *backlog;
 	struct tenants *tenants;
 	struct lmtp *lmtp;
 };
@@ -30,10 +32,16 @@ static int
 process_prepare(struct daemon *d, void *state, struct err *err)
 {
 	static const int keep[] = { CAP_SETUID, CAP_SETGID };
+	const struct deliveryd_conf *conf = daemon_section(d);
 	struct process *p = state;
 	struct sandbox_path store = {
 		.path = daemon_conf(d)->store_directory,
 		.write = true,
+	};
+	struct backlog_options backlog = {
+		.store_directory = store.path,
+		.journal_max = conf->journal_max,
+		.counters = daemon_counters(d),
 	};
 	bool landlock = false;
 
@@ -42,6 +50,9 @@ process_prepare(struct daemon *d, void *state, struct err *err)
 	    placer_keep_rights_here(err) == -1 ||
 	    placer_new(d, &p->placer, err) == -1 ||
 	    sandbox_paths(&store, 1, &landlock, err) == -1)
+		return -1;
+	backlog.placer = p->placer;
+	if (backlog_open(&backlog, &p->backlog, err) == -1)
 		return -1;
 	if (!landlock)
 		log_warning(&log_process, "no Landlock in this kernel");
@@ -68,7 +79,9 @@ process_start(struct daemon *d, struct reactor *r, void *state, struct err *err)
 	};
 
 	if (tenants_new(&options, &p->tenants, err) == -1 ||
-	    lmtp_new(d, p->tenants, p->placer, &p->lmtp, err) == -1 ||
+	    lmtp_new(d, p->tenants, p->placer, p->backlog, &p->lmtp, err) ==
+		-1 ||
+	    backlog_start(p->backlog, err) == -1 ||
 	    lmtp_start(p->lmtp, r, err) == -1)
 		return -1;
 	return sandbox_seccomp(SANDBOX_NETWORK, err);
@@ -81,6 +94,7 @@ process_stop(void *state)
 
 	lmtp_free(p->lmtp);
 	tenants_free(p->tenants);
+	backlog_free(p->backlog);
 	placer_free(p->placer);
 }
 

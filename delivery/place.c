@@ -3,6 +3,7 @@
 
 #include <linux/capability.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -103,20 +104,20 @@ take_ids(uid_t uid, gid_t gid)
 
 static int
 act_for(
-    const struct placer *p, const struct tenant_info *tenant, struct err *err)
+    const struct placer *p, const struct placer_owner *owner, struct err *err)
 {
 	if (!p->switches)
 		return 0;
 	/* The directory may be wrong or taken over; no uid of the system, and
 	 * none of our daemons', can be reached through it. */
-	if (tenant->uid < p->low || tenant->uid > p->high || tenant->gid == 0)
+	if (owner->uid < p->low || owner->uid > p->high || owner->gid == 0)
 		return err_set(err, ERR_POLICY,
-		    "tenant %s: uid %u is not within tenant-uids", tenant->name,
-		    (unsigned)tenant->uid);
-	if (!take_ids(tenant->uid, tenant->gid)) {
+		    "tenant %.*s: uid %u is not within tenant-uids",
+		    SPAN_FMT(owner->tenant), (unsigned)owner->uid);
+	if (!take_ids(owner->uid, owner->gid)) {
 		(void)take_ids(geteuid(), getegid());
 		return err_set(
-		    err, ERR_TEMP, "setfsuid %u failed", (unsigned)tenant->uid);
+		    err, ERR_TEMP, "setfsuid %u failed", (unsigned)owner->uid);
 	}
 	return 0;
 }
@@ -128,6 +129,53 @@ act_as_self(const struct placer *p)
 	 * tenant with it. */
 	if (p->switches && !take_ids(geteuid(), getegid()))
 		abort();
+}
+
+static int
+enter_once(struct placer *p, const struct placer_owner *owner,
+    struct account **account_out, struct err *err)
+{
+	if (act_for(p, owner, err) == -1)
+		return -1;
+	if (account_open(p->store, owner->tenant, owner->account,
+		ACCOUNT_CREATE, account_out, err) == 0)
+		return 0;
+	act_as_self(p);
+	return -1;
+}
+
+int
+placer_enter(struct placer *p, const struct placer_owner *owner,
+    struct account **account_out, struct err *err)
+{
+	struct err first = ERR_INIT;
+	char tenant[STORE_TENANT_MAX + 1] = "";
+
+	if (enter_once(p, owner, account_out, &first) == 0)
+		return 0;
+	/* A brand's first mail: its directory is hikyakud's to make. */
+	if ((first.os != ENOENT && first.os != EACCES) ||
+	    owner->tenant.len > STORE_TENANT_MAX) {
+		if (err != NULL)
+			*err = first;
+		return -1;
+	}
+	memcpy(tenant, owner->tenant.p, owner->tenant.len);
+	if (daemon_tenant_directory(p->daemon, tenant, err) == -1)
+		return -1;
+	return enter_once(p, owner, account_out, err);
+}
+
+void
+placer_leave(struct placer *p)
+{
+	act_as_self(p);
+}
+
+struct store *
+placer_store(struct placer *p)
+{
+	return p->store;
 }
 
 /* ---- placing ---- */
@@ -146,42 +194,24 @@ write_message(struct account *a, struct span trace, struct span message,
 	return draft_commit(d, &options, result_out, err);
 }
 
-static int
-place_as_tenant(struct placer *p, const struct account_info *info,
-    struct span trace, struct span message, struct draft_result *result_out,
-    struct err *err)
-{
-	CLEANUP(account_unref) struct account *a = NULL;
-	int done = act_for(p, &info->tenant, err);
-
-	if (done == 0) {
-		done = account_open(p->store, span_str(info->tenant.name),
-		    span_str(info->id), ACCOUNT_CREATE, &a, err);
-		if (done == 0)
-			done =
-			    write_message(a, trace, message, result_out, err);
-		act_as_self(p);
-	}
-	return done;
-}
-
 int
 placer_place(struct placer *p, const struct account_info *account,
     struct span trace, struct span message, struct draft_result *result_out,
     struct err *err)
 {
-	struct err first = ERR_INIT;
+	const struct placer_owner owner = {
+		.tenant = span_str(account->tenant.name),
+		.account = span_str(account->id),
+		.uid = account->tenant.uid,
+		.gid = account->tenant.gid,
+	};
+	struct account *a;
+	int done;
 
-	if (place_as_tenant(p, account, trace, message, result_out, &first) ==
-	    0)
-		return 0;
-	/* A brand's first mail: its directory is hikyakud's to make. */
-	if (first.os != ENOENT && first.os != EACCES) {
-		if (err != NULL)
-			*err = first;
+	if (placer_enter(p, &owner, &a, err) == -1)
 		return -1;
-	}
-	if (daemon_tenant_directory(p->daemon, account->tenant.name, err) == -1)
-		return -1;
-	return place_as_tenant(p, account, trace, message, result_out, err);
+	done = write_message(a, trace, message, result_out, err);
+	account_unref(a);
+	placer_leave(p);
+	return done;
 }

@@ -11,6 +11,7 @@
 #define HK_DELIVERY_PLACE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/cleanup.h"
 #include "common/daemon.h"
@@ -35,12 +36,30 @@ int placer_keep_rights_here(struct err *err);
 /* True when it acts under the tenants' uids. */
 bool placer_switches(const struct placer *p);
 
+/* Whose mailbox it is, for a message that comes from a record. */
+struct placer_owner {
+	struct span tenant, account; /* its name, its id */
+	uid_t uid;
+	gid_t gid;
+};
+
 /*
- * Stores trace and then message in the account's INBOX.  Durable when it
- * returns 0.
+ * Opens the account, making what is missing, and has the calling thread act as
+ * the tenant until placer_leave, which must follow a 0.
  *
  * Errors: ERR_LIMIT, no room; ERR_TEMP; ERR_POLICY, the tenant's uid is none
  * that mail may belong to.
+ */
+int placer_enter(struct placer *p, const struct placer_owner *owner,
+    struct account **account_out, struct err *err);
+void placer_leave(struct placer *p);
+
+struct store *placer_store(struct placer *p);
+
+/*
+ * Stores trace and then message in the account's INBOX.  Durable when it
+ * returns 0.
+ * Errors as above.
  */
 int placer_place(struct placer *p, const struct account_info *account,
     struct span trace, struct span message, struct draft_result *result_out,

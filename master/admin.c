@@ -182,6 +182,26 @@ say_unit(struct admin_client *c, const struct master *m, const struct unit *u)
 	admin_say(c, ADMIN_ROW, buf_str(&row));
 }
 
+/* Mail that is safe and not in its mailbox yet. */
+static void
+say_backlog(struct admin_client *c, const struct unit *u)
+{
+	CLEANUP(buf_fini) struct buf row = { .max = 0 };
+	char title[128];
+
+	if (u->counters == NULL ||
+	    u->counters->count <= COUNTER_BACKLOG_OLDEST_MS)
+		return;
+	buf_init(&row, PACKET_MAX / 2);
+	unit_title(u, title, sizeof(title));
+	buf_append_str(&row, title);
+	for (int i = COUNTER_BACKLOG_MESSAGES; i <= COUNTER_BACKLOG_OLDEST_MS;
+	     i++)
+		buf_append_fmt(&row, "\t%llu",
+		    (unsigned long long)atomic_load(&u->counters->value[i]));
+	admin_say(c, ADMIN_BACKLOG, buf_str(&row));
+}
+
 static void
 say_status(struct master *m, struct admin_client *c)
 {
@@ -194,6 +214,9 @@ say_status(struct master *m, struct admin_client *c)
 	for (const struct unit *u = m->units; u != NULL; u = u->next)
 		if (u->role != DAEMON_SESSION || u->pid != 0)
 			say_unit(c, m, u);
+	for (const struct unit *u = m->units; u != NULL; u = u->next)
+		if (strcmp(u->service->name, "deliveryd") == 0)
+			say_backlog(c, u);
 	admin_say(c, ADMIN_OK, NULL);
 }
 

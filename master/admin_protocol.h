@@ -4,12 +4,14 @@
  * run-directory/hikyakud.sock (SOCK_SEQPACKET, 0600).
  *
  *	hikyaku asks	hikyakud answers
- *	STATUS		*ROW OK
+ *	STATUS		*ROW *BACKLOG OK
  *	RELOAD		OK or ERROR, when every daemon has answered
  *	STOP		OK at once; the connection closes when all is ended
  *
  * A ROW's text has tabs between: title, state, pid ("-"), since (seconds
- * since the epoch, "-"), restarts, sessions, listeners.
+ * since the epoch, "-"), restarts, sessions, listeners.  A BACKLOG's likewise:
+ * title, messages that wait in the daemon's journal, their octets, when the
+ * oldest came (milliseconds since the epoch).
  */
 #ifndef HK_MASTER_ADMIN_PROTOCOL_H
 #define HK_MASTER_ADMIN_PROTOCOL_H
@@ -22,6 +24,7 @@ enum admin_type {
 	ADMIN_RELOAD = 2,
 	ADMIN_STOP = 3,
 	ADMIN_ROW = 64,
+	ADMIN_BACKLOG = 65,
 	ADMIN_OK = 128,
 	ADMIN_ERROR = 129,
 };

@@ -271,15 +271,35 @@ feed_tenant_directory(
 	    geteuid() == 0 ? uid : (uid_t)-1, gid, err);
 }
 
+/* deliveryd's journal, in the store: what is in it was acknowledged, so its
+ * name is flushed before anything can be. */
+static int
+feed_journal(struct master *m, const struct unit *u, struct err *err)
+{
+	const char *store = m->conf->top.store_directory;
+	CLEANUP(fd_close) int fd = -1;
+
+	if (directory_make(store, ".journal", u->uid, u->gid, 0700, err) == -1)
+		return -1;
+	fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fsync(fd) == -1)
+		return err_sys(err, "fsync %s", store);
+	return 0;
+}
+
 int
 feed_directories(struct master *m, const struct unit *u, struct err *err)
 {
 	const char *state = m->conf->top.state_directory;
 	char path[DAEMON_PATH_MAX + 80];
 
+	if (u->role == DAEMON_ONLY && directory_make(state, u->service->name,
+					  u->uid, u->gid, 0700, err) == -1)
+		return -1;
 	if (u->role == DAEMON_ONLY)
-		return directory_make(
-		    state, u->service->name, u->uid, u->gid, 0700, err);
+		return (u->service->may & MAY_DIRECTORY) == 0
+			   ? 0
+			   : feed_journal(m, u, err);
 	/* Gates keep nothing; of session processes each tenant has its own. */
 	if (directory_make(
 		state, u->service->name, geteuid(), getegid(), 0711, err) == -1)

@@ -80,6 +80,56 @@ print_row(const char *row)
 	    columns[1], columns[2], since, columns[4], columns[5], columns[6]);
 }
 
+static void
+format_octets(uint64_t octets, char *out, size_t size)
+{
+	static const char units[] = "KMG";
+	double number = (double)octets;
+	size_t unit = 0;
+
+	if (octets < 1024) {
+		(void)snprintf(
+		    out, size, "%llu octets", (unsigned long long)octets);
+		return;
+	}
+	for (number /= 1024; number >= 1024 && units[unit + 1] != '\0'; unit++)
+		number /= 1024;
+	(void)snprintf(out, size, "%.1f %cB", number, units[unit]);
+}
+
+/* Below the table, "deliveryd: 12 messages wait in the journal (48.0 KB), the
+ * oldest since 0.3 s" */
+static void
+print_backlog(const char *row)
+{
+	CLEANUP(mem_free) char *copy = strdup(row);
+	char *rest = copy, *title = strsep(&rest, "\t"), octets[32];
+	uint64_t numbers[3];
+	struct timespec now;
+	double since;
+
+	for (size_t i = 0; i < 3; i++) {
+		char *column = rest == NULL ? NULL : strsep(&rest, "\t");
+
+		if (column == NULL ||
+		    !span_to_u64(span_str(column), &numbers[i]))
+			return;
+	}
+	if (numbers[0] == 0) {
+		(void)printf("\n%s: no message waits in the journal\n", title);
+		return;
+	}
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	since = (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+		(double)numbers[2] / 1000;
+	format_octets(numbers[1], octets, sizeof(octets));
+	(void)printf("\n%s: %llu message%s in the journal (%s), the oldest for "
+		     "%.1f s\n",
+	    title, (unsigned long long)numbers[0],
+	    numbers[0] == 1 ? " waits" : "s wait", octets,
+	    since < 0 || numbers[2] == 0 ? 0 : since);
+}
+
 int
 hikyaku_status(struct command_context *ctx, int argc, char **argv)
 {
@@ -105,6 +155,8 @@ hikyaku_status(struct command_context *ctx, int argc, char **argv)
 				return 0;
 			if (type == ADMIN_ROW)
 				print_row(text);
+			if (type == ADMIN_BACKLOG)
+				print_backlog(text);
 		}
 	hikyaku_complain(&err);
 	return 1;

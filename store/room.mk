@@ -23,6 +23,7 @@ store_libstore_a_SOURCES = \
 	store/mutf7.c \
 	store/name.c store/name.h \
 	store/quota.c store/quota.h store/quota_count.c \
+	store/placing.c store/placing.h \
 	store/recent.c \
 	store/record_reader.c \
 	store/record_room.c store/record_rows.c \

@@ -213,6 +213,7 @@ def test_many_at_once(empty):
     for thread in threads:
         thread.join()
     assert not problems, problems[:3]
+    empty.wait_placed()
     imap = empty.imap(YUKI)
     imap.select("INBOX")
     found = imap.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")

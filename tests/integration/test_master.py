@@ -128,7 +128,8 @@ class Master:
         got = self.hikyaku("status")
         assert got.returncode == 0, got.stdout + got.stderr
         rows = {}
-        for line in got.stdout.splitlines()[1:]:
+        table = got.stdout.partition("\n\n")[0]
+        for line in table.splitlines()[1:]:
             match = re.fullmatch(
                 r"(\S.*?) +(running|starting|draining|down) +(\d+|-)  "
                 r"(\S+ \S+|-) +(\d+) +(\d+|-)  (.*)", line)
@@ -196,6 +197,8 @@ def test_status_says_what_runs(master):
     client = master.client("mx")
     assert master.status()["smtpd"][3] == "1"
     client.close()
+    assert master.hikyaku("status").stdout.endswith(
+        "\n\ndeliveryd: no message waits in the journal\n")
     again = master.hikyaku("start")
     assert again.returncode == 1 and "runs already" in again.stderr
     assert master.hikyaku("stop").returncode == 0

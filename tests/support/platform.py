@@ -408,6 +408,16 @@ class Platform:
         imap.login(login, password)
         return imap
 
+    def wait_placed(self, seconds=20):
+        """Waits until all mail that was acknowledged is in its mailbox: under
+        load that takes longer than the 250."""
+        deadline = time.monotonic() + seconds
+        while "no message waits in the journal" not in \
+                self.hikyaku("status").stdout:
+            if time.monotonic() > deadline:
+                raise AssertionError("mail waits:\n" + self.log_tail())
+            time.sleep(0.05)
+
     def empty(self, login):
         """Removes every message of the INBOX."""
         with self.imap(login) as imap:

@@ -241,7 +241,7 @@ bench_setup(void **state)
 	    0);
 	assert_int_equal(listen(d->listener.fd, 5), 0);
 	if (placer_new(d, &b->placer, &err) == -1 ||
-	    lmtp_new(d, NULL, b->placer, &b->lmtp, &err) == -1 ||
+	    lmtp_new(d, NULL, b->placer, NULL, &b->lmtp, &err) == -1 ||
 	    reactor_new(&options, &b->reactor, &err) == -1 ||
 	    lmtp_start(b->lmtp, b->reactor, &err) == -1)
 		fail_msg("%s", err.text);

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""deliveryd's journal from outside: trouble with the disk, what waits, and how
+soon a session that waits is told."""
+
+import pathlib
+import re
+import statistics
+import tempfile
+import threading
+import time
+
+import pytest
+from conftest import BUILD
+from support.wire import Wire
+
+from crash.power import PowerPlatform, why_not
+
+pytestmark = pytest.mark.plain_only
+
+YUKI, HANAKO = "yuki@midori.example", "hanako@aozora.example"
+
+
+class Lmtp:
+    """One connection that sends numbered messages."""
+
+    def __init__(self, platform):
+        self.wire = Wire(platform, "lmtp", tls=False)
+        assert self.wire.smtp()[0] == 220
+        assert self.wire.smtp(b"LHLO client.example")[0] == 250
+
+    def send(self, number, to=YUKI, size=1000):
+        """The code of the reply to the data."""
+        w = self.wire
+        assert w.smtp(b"MAIL FROM:<a@peer.example>")[0] == 250
+        assert w.smtp(b"RCPT TO:<%s>" % to.encode())[0] == 250
+        assert w.smtp(b"DATA")[0] == 354
+        w.send(b"Subject: nr %d.\r\n\r\n%s\r\nend %d\r\n.\r\n" % (
+            number, b"\r\n".join([b"x" * 70] * (size // 72)), number))
+        return w.smtp()[0]
+
+
+def numbers_in(platform, login):
+    """Numbers of the messages, each whole."""
+    with platform.imap(login) as imap:
+        imap.select("INBOX", readonly=True)
+        found = []
+        for item in imap.uid("FETCH", "1:*", "(BODY.PEEK[])")[1]:
+            if isinstance(item, tuple):
+                number = int(re.search(rb"Subject: nr (\d+)\.", item[1])[1])
+                assert item[1].endswith(b"end %d\r\n" % number)
+                found.append(number)
+    return found
+
+
+@pytest.fixture
+def power_platform(installed):
+    reason = why_not(BUILD)
+    if reason:
+        pytest.skip(reason)
+    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-journal-"))
+    platform = PowerPlatform(root, BUILD, installed=installed)
+    try:
+        platform.create()
+        platform.start()
+        yield platform
+    finally:
+        platform.destroy()
+
+
+def used(platform):
+    """Octets of all files in the store."""
+    return sum(p.stat().st_size for p in (platform.root / "store").rglob("*")
+               if p.is_file())
+
+
+def test_full_disk_and_eio(power_platform):
+    """452 and 451; what had a 250 is there; and it goes on."""
+    platform = power_platform
+    lmtp = Lmtp(platform)
+    acknowledged = [n for n in range(20) if lmtp.send(n) == 250]
+    assert len(acknowledged) == 20
+    # Full: nothing is promised any more.
+    platform.fs.command("limit %d" % used(platform))
+    time.sleep(0.2)  # it is looked at ten times a second
+    for number in range(100, 105):
+        assert lmtp.send(number) == 452
+        assert lmtp.send(1000 + number, size=300000) == 452
+    platform.fs.command("limit 0")
+    time.sleep(0.2)
+    assert lmtp.send(200) == 250
+    acknowledged.append(200)
+    # The journal's disk is broken: again nothing is promised.
+    mark = platform.log_mark()
+    platform.fs.command("fail .journal/*")
+    for number in range(300, 303):
+        assert lmtp.send(number) in (451, 452)
+    platform.wait_log(r"error: journal .*EIO", mark)
+    platform.fs.command("fail -")
+    deadline = time.monotonic() + 20
+    while lmtp.send(400) != 250:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    # A mailbox's disk is broken: what was promised waits and is not lost.
+    mark = platform.log_mark()
+    platform.fs.command("fail midori/*")
+    codes = [lmtp.send(number) for number in range(500, 505)]
+    assert set(codes) <= {250, 451}
+    acknowledged += [n for n, c in zip(range(500, 505), codes) if c == 250]
+    assert 451 in codes
+    platform.wait_log(r"error: message waits in the journal .*EIO", mark)
+    status = platform.hikyaku("status").stdout
+    assert re.search(r"^deliveryd: \d+ messages? waits? in the journal \(.*\),"
+                     r" the oldest for \d+\.\d s$", status, re.M), status
+    # Other brands' mail goes on.
+    assert lmtp.send(600, to=HANAKO) == 250
+    platform.fs.command("fail -")
+    platform.wait_placed()
+    found = numbers_in(platform, YUKI)
+    assert len(found) == len(set(found))
+    assert set(acknowledged) <= set(found)
+    assert numbers_in(platform, HANAKO) == [600]
+
+
+def test_restart_finishes_what_waits(power_platform):
+    """SIGKILL while nothing can be placed: it is placed at the start."""
+    platform = power_platform
+    lmtp = Lmtp(platform)
+    assert lmtp.send(1) == 250
+    platform.fs.command("fail midori/*")
+    codes = [lmtp.send(number) for number in range(10, 12)]
+    kept = [n for n, c in zip(range(10, 12), codes) if c == 250]
+    assert kept
+    killed = platform.kill("deliveryd")
+    platform.fs.command("fail -")
+    deadline = time.monotonic() + 20
+    while not set(platform.pids("deliveryd")) - set(killed):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    platform.wait_placed()
+    assert set(numbers_in(platform, YUKI)) >= {1, *kept}
+    platform.wait_log(r"warning: messages were on their way count=\d")
+
+
+def test_who_waits_is_told_soon(platform):
+    """IDLE hears of a message within 200 ms of its 250, also when there is
+    more to do than one message."""
+    imap = platform.imap(YUKI)
+    imap.select("INBOX")
+    imap.send(b"t1 IDLE\r\n")
+    assert imap.readline().startswith(b"+")
+    stopping = threading.Event()
+
+    def others():
+        with_one = Lmtp(platform)
+        number = 0
+        while not stopping.is_set():
+            number += 1
+            assert with_one.send(number, to=HANAKO) == 250
+
+    crowd = [threading.Thread(target=others) for _ in range(10)]
+    for thread in crowd:
+        thread.start()
+    lmtp, delays = Lmtp(platform), []
+    try:
+        for number in range(20):
+            assert lmtp.send(1000 + number) == 250
+            since = time.monotonic()
+            while b"EXISTS" not in imap.readline():
+                pass
+            delays.append(time.monotonic() - since)
+    finally:
+        stopping.set()
+        for thread in crowd:
+            thread.join()
+    imap.send(b"DONE\r\n")
+    imap.shutdown()
+    print("told after %.0f ms, at most %.0f ms" % (
+        1000 * statistics.median(delays), 1000 * max(delays)))
+    assert statistics.median(delays) < 0.2
