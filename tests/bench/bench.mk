@@ -27,3 +27,6 @@ tests_bench_instructions_LDADD = \
 	mime/libmime.a common/libcommon.a $(OPENSSL_LIBS) $(CONFUSE_LIBS) \
 	$(SECCOMP_LIBS) $(BDB_LIBS) $(ICU_LIBS)
 EXTRA_DIST += tests/bench/instructions.py tests/bench/instructions.limits
+
+noinst_PROGRAMS += tests/bench/flush_batch
+tests_bench_flush_batch_SOURCES = tests/bench/flush_batch.c

@@ -65,7 +65,7 @@ class Series:
                 raise Broken("; ".join(self.ledger.broken))
             self.platform.hikyaku("start")
             check_all(self.platform, self.ledger)
-        except Broken as e:
+        except AssertionError as e:
             raise Broken("%d: %s\n%s" % (self.done, text, e)) from e
         self.say("%3d: %s: %s" % (self.done, text, ", ".join(
             "%d %s" % (n, what) for what, n in self.ledger.counts.items())))

@@ -113,14 +113,49 @@ class CrashFs:
                        stderr=subprocess.DEVNULL)
 
 
-class PowerPlatform(Platform):
-    """A platform with its store on crashfs, and a switch for its power."""
+class Ext4:
+    """An ext4 whose disk is a file on crashfs: the disk's own cache forgets,
+    and the file system's journal has to cope with what is left."""
 
-    def __init__(self, root, build, **how):
+    SIZE = 160 << 20
+
+    def __init__(self, disk, store):
+        self.image, self.store, self.loop = disk / "image", store, None
+        with open(self.image, "wb") as f:
+            f.truncate(self.SIZE)
+        self._run("mkfs.ext4", "-q", "-F", self.image)
+        self.mount()
+
+    @staticmethod
+    def _run(*argv, check=True):
+        got = subprocess.run([str(a) for a in argv], capture_output=True,
+                             text=True, check=False)
+        if check and got.returncode != 0:
+            raise RuntimeError("%s: %s" % (argv, got.stderr))
+        return got.stdout.strip()
+
+    def mount(self):
+        self.loop = self._run("losetup", "-f", "--show", self.image)
+        self._run("mount", "-t", "ext4", self.loop, self.store)
+
+    def drop(self):
+        """Lets go of what has no disk any more."""
+        self._run("umount", "-l", self.store, check=False)
+        self._run("losetup", "-d", self.loop, check=False)
+
+
+class PowerPlatform(Platform):
+    """A platform with its store on crashfs, or on an ext4 above it, and a
+    switch for its power."""
+
+    def __init__(self, root, build, ext4=False, **how):
         super().__init__(root, build, **how)
         store = self.root / "store"
+        disk = self.root / "disk" if ext4 else store
         store.mkdir(parents=True)
-        self.fs = CrashFs(self.build / "tests/crash/crashfs", store)
+        disk.mkdir(exist_ok=True)
+        self.fs = CrashFs(self.build / "tests/crash/crashfs", disk)
+        self.ext4 = Ext4(disk, store) if ext4 else None
 
     def kill_all(self, timeout=20):
         """kill -9 of everything, hikyakud first, so that nothing restarts."""
@@ -158,6 +193,9 @@ class PowerPlatform(Platform):
         seed = dice.randrange(1 << 62)
         self.fs.command("cut %d %d %d" % (seed, chance, tear))
         self.wait_gone()
+        if self.ext4:
+            self.ext4.drop()
+            self.ext4.mount()
         return "chance %d/256, tear %d, seed %d" % (chance, tear, seed)
 
     def hikyaku(self, *args, check=True, timeout=60):
@@ -177,6 +215,8 @@ class PowerPlatform(Platform):
         with contextlib.suppress(RuntimeError):
             self.kill_all()
         self.slapd("stop", check=False)
+        if self.ext4:
+            self.ext4.drop()
         self.fs.close()
         super().destroy()
 
