@@ -393,7 +393,12 @@ test_comes_back(void **state)
 	assert_string_equal(rig->payloads[2], "three");
 	assert_string_equal(rig->payloads[3], "a note");
 	assert_int_equal(rig->types[3], 9);
-	assert_memory_equal(&rig->refs[1], &ref[1], sizeof(ref[1]));
+	/* Field by field: what lies between them is anybody's. */
+	assert_int_equal(rig->refs[1].segment, ref[1].segment);
+	assert_int_equal(rig->refs[1].offset, ref[1].offset);
+	assert_int_equal(rig->refs[1].number, ref[1].number);
+	assert_int_equal(rig->refs[1].generation, ref[1].generation);
+	assert_int_equal(rig->refs[1].octets, ref[1].octets);
 	journal_stats(rig->j, &stats);
 	assert_int_equal(stats.held, 2);
 	/* They can be read, and numbers go on. */
