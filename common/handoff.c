@@ -36,6 +36,10 @@ enum handoff_tag {
 	TAG_UNIQUE_IDS,
 	TAG_MARK_SEEN,
 	TAG_QUOTA_MESSAGES,
+	TAG_LOGIN_DELAY,
+	TAG_UTF8,
+	TAG_LANGUAGE,
+	TAG_USER_LANGUAGE,
 };
 
 /* ---- sending -------------------------------------------------------- */
@@ -61,6 +65,19 @@ put_pop3(struct buf *b, const struct handoff *h)
 		packet_put_str(b, TAG_UNIQUE_IDS, h->unique_ids);
 	if (h->mark_seen != 0)
 		packet_put_u64(b, TAG_MARK_SEEN, h->mark_seen == 'y');
+	if (h->login_delay != 0)
+		packet_put_u64(b, TAG_LOGIN_DELAY, h->login_delay);
+}
+
+static void
+put_choices(struct buf *b, const struct handoff *h)
+{
+	if (h->utf8)
+		packet_put_u64(b, TAG_UTF8, h->utf8);
+	if (h->language[0] != '\0')
+		packet_put_str(b, TAG_LANGUAGE, h->language);
+	if (h->user_language[0] != '\0')
+		packet_put_str(b, TAG_USER_LANGUAGE, h->user_language);
 }
 
 int
@@ -86,6 +103,7 @@ handoff_send(int fd, const struct handoff *h, int client_fd, struct span input,
 	packet_put_u64(&b, TAG_QUOTA_MESSAGES, h->quota_messages);
 	packet_put_u64(&b, TAG_MESSAGE_MAX, h->message_max);
 	put_pop3(&b, h);
+	put_choices(&b, h);
 	packet_put(&b, TAG_INPUT, input);
 	if (buf_check(&b, err) == -1)
 		return err_prefix(err, "hand-off");
@@ -138,6 +156,17 @@ get_bool(struct span value, bool *out)
 }
 
 static bool
+get_u32(struct span value, uint32_t *out)
+{
+	uint64_t number;
+
+	if (!packet_u64(value, &number) || number > UINT32_MAX)
+		return false;
+	*out = (uint32_t)number;
+	return true;
+}
+
+static bool
 get_choice(struct span value, char *out)
 {
 	bool yes;
@@ -149,6 +178,28 @@ get_choice(struct span value, char *out)
 }
 
 #define get_text(value, array) packet_text((value), (array), sizeof(array))
+
+/* A field of what the brand says or the client has chosen. */
+static bool
+get_choices(struct handoff *h, uint8_t tag, struct span value)
+{
+	switch ((enum handoff_tag)tag) {
+	case TAG_UNIQUE_IDS:
+		return get_text(value, h->unique_ids);
+	case TAG_MARK_SEEN:
+		return get_choice(value, &h->mark_seen);
+	case TAG_LOGIN_DELAY:
+		return get_u32(value, &h->login_delay);
+	case TAG_UTF8:
+		return get_bool(value, &h->utf8);
+	case TAG_LANGUAGE:
+		return get_text(value, h->language);
+	case TAG_USER_LANGUAGE:
+		return get_text(value, h->user_language);
+	default:
+		return true; /* of a newer gate */
+	}
+}
 
 /* One field; false: it has not the shape it should have. */
 static bool
@@ -197,12 +248,9 @@ get_field(struct handoff *h, struct span *input, uint8_t tag, struct span value)
 	case TAG_INPUT:
 		*input = value;
 		return true;
-	case TAG_UNIQUE_IDS:
-		return get_text(value, h->unique_ids);
-	case TAG_MARK_SEEN:
-		return get_choice(value, &h->mark_seen);
+	default:
+		return get_choices(h, tag, value);
 	}
-	return true; /* of a newer gate */
 }
 
 static int

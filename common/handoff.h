@@ -33,8 +33,13 @@ struct handoff {
 	uint64_t quota_messages;
 	uint64_t message_max; /* octets; 0: the configured one */
 	/* What the brand says about POP3. */
-	char unique_ids[41]; /* form of unique-ids, or "" */
-	char mark_seen;      /* 'y', 'n', or 0: as configured */
+	char unique_ids[41];  /* form of unique-ids, or "" */
+	char mark_seen;       /* 'y', 'n', or 0: as configured */
+	uint32_t login_delay; /* seconds between logins; 0: any */
+	/* What the client has chosen before logging in, and what its user has
+	 * in the directory: a language, or "". */
+	bool utf8;
+	char language[16], user_language[16];
 };
 
 /*

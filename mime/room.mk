@@ -8,6 +8,7 @@ mime_libmime_a_SOURCES = \
 	mime/lex.c mime/lex.h \
 	mime/structure.c mime/structure.h \
 	mime/address.c mime/address.h \
+	mime/downgrade.c mime/downgrade.h \
 	mime/date.c mime/date.h mime/date_parse.c \
 	mime/header.c mime/header.h \
 	mime/received.c mime/received.h \
@@ -29,3 +30,13 @@ unit_tests += tests/unit/test_mime
 tests_unit_test_mime_SOURCES = tests/unit/test_mime.c
 tests_unit_test_mime_LDADD = mime/libmime.a common/libcommon.a \
 	$(ICU_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_downgrade
+tests_unit_test_downgrade_SOURCES = tests/unit/test_downgrade.c
+tests_unit_test_downgrade_LDADD = mime/libmime.a common/libcommon.a \
+	$(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_downgrade
+tests_fuzz_fuzz_downgrade_SOURCES = tests/fuzz/fuzz_downgrade.c
+tests_fuzz_fuzz_downgrade_LDADD = mime/libmime.a common/libcommon.a
+tests_fuzz_fuzz_downgrade_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

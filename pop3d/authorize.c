@@ -7,6 +7,7 @@
 #include "pop3d/command.h"
 #include "pop3d/conf.h"
 #include "pop3d/gate.h"
+#include "pop3d/lang.h"
 #include "pop3d/reply.h"
 
 /* A client of another protocol (or a scanner) is not worth more lines. */
@@ -31,6 +32,8 @@ struct gate_session {
 	char *user;          /* of a USER command that PASS may follow */
 	unsigned errors;     /* commands that were none */
 	bool greeted;
+	bool utf8; /* UTF8 was said */
+	enum language language;
 	struct log log;
 };
 
@@ -113,7 +116,8 @@ gate_login_next(struct gate_session *s, struct conn *c, enum login_next next)
 		break;
 	}
 	failure = login_failure(s->login);
-	pop3_err(c, failure_code(failure), login_failure_text(failure));
+	pop3_err(
+	    c, s->language, failure_code(failure), login_failure_text(failure));
 	return login_exhausted(s->login) ? STEP_CLOSE : STEP_NEXT;
 }
 
@@ -126,8 +130,11 @@ gate_login(struct gate_session *s, struct conn *c)
 	if (s->login == NULL &&
 	    login_new(s->gate->login, c, &s->log, &s->login, &err) == -1) {
 		log_error(&s->log, "no memory for a login", log_err(&err));
-		pop3_err(c, "SYS/TEMP", login_failure_text(LOGIN_FAIL_TEMP));
+		pop3_err(c, s->language, "SYS/TEMP",
+		    login_failure_text(LOGIN_FAIL_TEMP));
 	}
+	if (s->login != NULL)
+		login_pass_on(s->login, s->utf8, language_tag(s->language));
 	return s->login;
 }
 
@@ -148,6 +155,8 @@ gate_capa(struct gate_session *s, struct conn *c)
 	login_mechanisms(s->gate->login, c, " ", &mechanisms);
 	capa.mechanisms = buf_span(&mechanisms);
 	capa_format(&capa, &reply);
+	capa_end(0, &reply);
+	pop3_ok(c, s->language, "Capability list follows");
 	conn_write(c, buf_span(&reply));
 	return STEP_NEXT;
 }
@@ -158,20 +167,20 @@ gate_user(struct gate_session *s, struct conn *c, struct span name)
 	free(s->user);
 	s->user = NULL;
 	if (!login_plaintext_allowed(s->gate->login, c)) {
-		pop3_err(c, failure_code(LOGIN_FAIL_PRIVACY),
+		pop3_err(c, s->language, failure_code(LOGIN_FAIL_PRIVACY),
 		    login_failure_text(LOGIN_FAIL_PRIVACY));
 		return STEP_NEXT;
 	}
 	if (name.len > TENANT_LOGIN_MAX) {
-		pop3_err(c, NULL, "User name too long");
+		pop3_err(c, s->language, NULL, "User name too long");
 		return STEP_NEXT;
 	}
 	/* Whether there is such a user is nobody's business yet. */
 	s->user = strndup(name.p, name.len);
 	if (s->user == NULL)
-		pop3_err(c, "SYS/TEMP", "Out of memory");
+		pop3_err(c, s->language, "SYS/TEMP", "Out of memory");
 	else
-		pop3_ok(c, "Send PASS");
+		pop3_ok(c, s->language, "Send PASS");
 	return STEP_NEXT;
 }
 
@@ -181,7 +190,7 @@ gate_pass(struct gate_session *s, struct conn *c, struct span password)
 	CLEANUP(mem_free) char *user = STEAL(s->user);
 
 	if (user == NULL) {
-		pop3_err(c, NULL, "USER comes first");
+		pop3_err(c, s->language, NULL, "USER comes first");
 		return STEP_NEXT;
 	}
 	if (gate_login(s, c) == NULL)
@@ -198,7 +207,7 @@ gate_auth_list(struct gate_session *s, struct conn *c)
 
 	buf_init(&list, 256);
 	login_mechanisms(s->gate->login, c, "\r\n", &list);
-	pop3_ok(c, "Mechanisms follow");
+	pop3_ok(c, s->language, "Mechanisms follow");
 	if (list.len > 0) {
 		conn_write(c, span_from(buf_span(&list), 2));
 		conn_write(c, SPAN("\r\n"));
@@ -231,16 +240,21 @@ gate_stls(struct gate_session *s, struct conn *c)
 	struct err err = ERR_INIT;
 
 	if (conn_tls(c)) {
-		pop3_err(c, NULL, "TLS is active already");
+		pop3_err(c, s->language, NULL, "TLS is active already");
+		return STEP_NEXT;
+	}
+	if (s->utf8) { /* RFC 6856 section 2.1 */
+		pop3_err(c, s->language, NULL, "TLS after UTF8 is too late");
 		return STEP_NEXT;
 	}
 	if (tls == NULL) {
-		pop3_err(c, NULL, "TLS is not available");
+		pop3_err(c, s->language, NULL, "TLS is not available");
 		return STEP_NEXT;
 	}
 	/* Nothing said in clear counts afterwards.  RFC 2595 section 4 */
 	gate_forget_login(s);
-	pop3_ok(c, "Begin TLS negotiation");
+	pop3_ok(c, s->language, "Begin TLS negotiation");
+	s->language = LANGUAGE_EN;
 	if (conn_start_tls(c, tls, &err) == -1) {
 		log_error(&s->log, "TLS not started", log_err(&err));
 		return STEP_CLOSE;
@@ -249,14 +263,23 @@ gate_stls(struct gate_session *s, struct conn *c)
 }
 
 static enum step
+gate_utf8(struct gate_session *s, struct conn *c)
+{
+	s->utf8 = true;
+	pop3_ok(c, s->language, "UTF-8 from now on");
+	return STEP_NEXT;
+}
+
+static enum step
 gate_bad(struct gate_session *s, struct conn *c, const char *text)
 {
 	if (++s->errors >= ERRORS_MAX) {
 		log_info(&s->log, "too many bad commands");
-		pop3_err(c, NULL, "Too many bad commands, goodbye");
+		pop3_err(
+		    c, s->language, NULL, "Too many bad commands, goodbye");
 		return STEP_CLOSE;
 	}
-	pop3_err(c, NULL, text);
+	pop3_err(c, s->language, NULL, text);
 	return STEP_NEXT;
 }
 
@@ -289,8 +312,13 @@ gate_command(struct gate_session *s, struct conn *c, struct span line)
 		return gate_auth(s, c, command.argument);
 	case POP3_STLS:
 		return gate_stls(s, c);
+	case POP3_UTF8:
+		return gate_utf8(s, c);
+	case POP3_LANG:
+		pop3_lang(c, command.argument, LANGUAGE_EN, &s->language);
+		return STEP_NEXT;
 	case POP3_QUIT:
-		pop3_ok(c, "Goodbye");
+		pop3_ok(c, s->language, "Goodbye");
 		return STEP_CLOSE;
 	case POP3_APOP:
 		return gate_bad(s, c, "APOP is not offered, use USER and PASS");
@@ -336,7 +364,8 @@ gate_step(struct gate_session *s, struct conn *c)
 	case TAKE_MORE:
 		if (!conn_draining(c))
 			return STEP_PARK;
-		pop3_err(c, "SYS/TEMP", "Server is going down, come back");
+		pop3_err(c, s->language, "SYS/TEMP",
+		    "Server is going down, come back");
 		return STEP_CLOSE;
 	case TAKE_TIMEOUT: /* no words: RFC 1939 section 3 */
 	case TAKE_BAD:
@@ -355,7 +384,7 @@ gate_greet(struct gate_session *s, struct conn *c)
 	(void)snprintf(s->log.client, sizeof(s->log.client), "%s:%u",
 	    peer->address_text, peer->port);
 	log_info(&s->log, "connected", log_str("tls", conn_tls_version(c)));
-	pop3_ok(c, "POP3 server ready");
+	pop3_ok(c, s->language, "POP3 server ready");
 	s->greeted = true;
 }
 

@@ -4,6 +4,7 @@
 #define HK_POP3D_CAPA_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/buf.h"
 #include "common/conn.h"
@@ -15,7 +16,9 @@ struct capa {
 	bool stls;
 };
 
-/* The whole reply. */
+/* The lines but for the end, which a session adds: what holds for its user. */
 void capa_format(const struct capa *capa, struct buf *out);
+/* login_delay: seconds between two logins of this user; 0: any. */
+void capa_end(uint32_t login_delay, struct buf *out);
 
 #endif

@@ -19,6 +19,7 @@ static const struct {
 	{ { "AUTH", 4 }, POP3_AUTH, ARGUMENT_MAYBE },
 	{ { "CAPA", 4 }, POP3_CAPA, ARGUMENT_NONE },
 	{ { "DELE", 4 }, POP3_DELE, ARGUMENT_ONE },
+	{ { "LANG", 4 }, POP3_LANG, ARGUMENT_MAYBE },
 	{ { "LIST", 4 }, POP3_LIST, ARGUMENT_MAYBE },
 	{ { "NOOP", 4 }, POP3_NOOP, ARGUMENT_NONE },
 	{ { "PASS", 4 }, POP3_PASS, ARGUMENT_MAYBE },
@@ -30,6 +31,7 @@ static const struct {
 	{ { "TOP", 3 }, POP3_TOP, ARGUMENT_ONE },
 	{ { "UIDL", 4 }, POP3_UIDL, ARGUMENT_MAYBE },
 	{ { "USER", 4 }, POP3_USER, ARGUMENT_ONE },
+	{ { "UTF8", 4 }, POP3_UTF8, ARGUMENT_NONE },
 };
 
 static struct span

@@ -25,6 +25,7 @@ enum pop3_verb {
 	POP3_AUTH,
 	POP3_CAPA,
 	POP3_DELE,
+	POP3_LANG,
 	POP3_LIST,
 	POP3_NOOP,
 	POP3_PASS,
@@ -36,6 +37,7 @@ enum pop3_verb {
 	POP3_TOP,
 	POP3_UIDL,
 	POP3_USER,
+	POP3_UTF8,
 };
 
 struct pop3_command {

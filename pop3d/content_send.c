@@ -19,14 +19,30 @@ piece_send(struct conn *c, const struct content *content, struct span piece,
 	return 0;
 }
 
-int
-content_send(
-    struct conn *c, const struct content *content, size_t len, struct err *err)
+static void
+header_send(struct conn *c, struct span header)
 {
-	struct span rest = span_first(content_span(content), len);
-	struct span all = rest, piece;
 	bool dot;
 
+	while (header.len > 0) {
+		struct span piece = dotstuff_take(&header, &dot);
+
+		if (dot)
+			conn_write(c, SPAN("."));
+		conn_write(c, piece);
+	}
+}
+
+int
+content_send(struct conn *c, struct span header, const struct content *content,
+    size_t from, size_t end, struct err *err)
+{
+	struct span rest =
+	    span_from(span_first(content_span(content), end), from);
+	struct span last = rest.len > 0 ? rest : header, piece;
+	bool dot;
+
+	header_send(c, header);
 	while (rest.len > 0) {
 		piece = dotstuff_take(&rest, &dot);
 		if (dot)
@@ -34,7 +50,7 @@ content_send(
 		if (piece_send(c, content, piece, err) == -1)
 			return -1;
 	}
-	if (all.len > 0 && !span_ends(all, SPAN("\n")))
+	if (last.len > 0 && !span_ends(last, SPAN("\n")))
 		conn_write(c, SPAN("\r\n"));
 	conn_write(c, SPAN(".\r\n"));
 	return 0;

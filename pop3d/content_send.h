@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A message, or the front of one, as a byte-stuffed multi-line reply. */
+/*
+ * Message content as the lines of a multi-line reply: byte-stuffed, and the
+ * line that ends it.				RFC 1939 section 3
+ */
 #ifndef HK_POP3D_CONTENT_SEND_H
 #define HK_POP3D_CONTENT_SEND_H
 
@@ -10,11 +13,13 @@
 #include "store/message.h"
 
 /*
- * Queues the first len octets, which end with a line or with the message, and
- * the last line of the reply.  An unfinished last line is finished.  After a
- * failure the reply is broken: close.
+ * Sends header (whole lines; none: SPAN_NONE) and octets from to end of the
+ * content.  A last line without its end gets one, since "." needs a line of
+ * its own.
+ *
+ * Errors: those of conn_write_file.
  */
-int content_send(
-    struct conn *c, const struct content *content, size_t len, struct err *err);
+int content_send(struct conn *c, struct span header,
+    const struct content *content, size_t from, size_t end, struct err *err);
 
 #endif

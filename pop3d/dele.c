@@ -15,7 +15,7 @@ pop3_dele(struct transaction *t, struct conn *c, struct span argument)
 	if (maildrop_delete(t->maildrop, number, &err) == -1)
 		transaction_failed(t, c, "message cannot be marked now", &err);
 	else
-		pop3_ok(c, "Will be deleted at QUIT");
+		pop3_ok(c, t->language, "Will be deleted at QUIT");
 }
 
 void
@@ -23,5 +23,5 @@ pop3_rset(struct transaction *t, struct conn *c, struct span argument)
 {
 	(void)argument;
 	maildrop_reset(t->maildrop);
-	pop3_ok(c, "No message is marked as deleted");
+	pop3_ok(c, t->language, "No message is marked as deleted");
 }

@@ -63,7 +63,8 @@ pop3_list(struct transaction *t, struct conn *c, struct span argument)
 		transaction_failed(t, c, "sizes cannot be read now", &err);
 		return;
 	}
-	conn_write_fmt(c, "+OK %u messages (%llu octets)\r\n", count,
-	    (unsigned long long)octets);
+	conn_write_fmt(c, "+OK %u %s (%llu %s)\r\n", count,
+	    text_in(t->language, "messages"), (unsigned long long)octets,
+	    text_in(t->language, "octets"));
 	listing_write(t, c, list_line);
 }

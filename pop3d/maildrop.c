@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/file.h"
+#include "common/reactor.h"
 #include "pop3d/maildrop_locks.h"
 #include "pop3d/unique_ids.h"
 #include "store/mailbox.h"
@@ -18,6 +20,7 @@ struct maildrop {
 	struct maildrop_locks *locks;
 	struct maildrop_lock *lock;
 	struct account *account;
+	int lock_fd; /* account_lock */
 	struct mailbox *mailbox;
 	struct view *view; /* the mailbox's, which never advances */
 	uint32_t count;
@@ -56,29 +59,58 @@ maildrop_order(struct maildrop *d, struct err *err)
 	return 0;
 }
 
-int
+static enum maildrop_opened
+maildrop_lock(
+    struct maildrop *d, const struct maildrop_options *o, struct err *err)
+{
+	switch (maildrop_lock_take(
+	    o->locks, o->account_id, clock_ms(), &d->lock, err)) {
+	case MAILDROP_LOCK_TAKEN:
+		break;
+	case MAILDROP_LOCK_IN_USE:
+		return MAILDROP_IN_USE;
+	case MAILDROP_LOCK_TOO_SOON:
+		return MAILDROP_TOO_SOON;
+	case MAILDROP_LOCK_FAILED:
+		return MAILDROP_FAILED;
+	}
+	if (account_open(o->store, span_str(o->tenant), span_str(o->account_id),
+		ACCOUNT_CREATE, &d->account, err) == -1 ||
+	    account_lock(d->account, &d->lock_fd, err) == -1)
+		return MAILDROP_FAILED;
+	return d->lock_fd == -1 ? MAILDROP_IN_USE : MAILDROP_OPEN;
+}
+
+enum maildrop_opened
 maildrop_open(const struct maildrop_options *o, struct maildrop **maildrop_out,
     struct err *err)
 {
 	CLEANUP(maildrop_close)
 	struct maildrop *d = calloc(1, sizeof(*d));
+	enum maildrop_opened opened;
 
-	if (d == NULL)
-		return err_sys(err, "maildrop");
+	if (d == NULL) {
+		(void)err_sys(err, "maildrop");
+		return MAILDROP_FAILED;
+	}
+	d->lock_fd = -1;
 	d->locks = o->locks;
 	d->form = o->form;
-	if (maildrop_lock_take(o->locks, o->account_id, &d->lock, err) == -1 ||
-	    account_open(o->store, span_str(o->tenant), span_str(o->account_id),
-		ACCOUNT_CREATE, &d->account, err) == -1 ||
-	    mailbox_open(d->account, SPAN("INBOX"), MAILBOX_WRITE, &d->mailbox,
+	opened = maildrop_lock(d, o, err);
+	if (opened != MAILDROP_OPEN)
+		return opened;
+	if (mailbox_open(d->account, SPAN("INBOX"), MAILBOX_WRITE, &d->mailbox,
 		err) == -1)
-		return -1;
+		return MAILDROP_FAILED;
 	d->view = mailbox_view(d->mailbox);
 	d->count = view_count(d->view);
 	if (maildrop_order(d, err) == -1)
-		return -1;
+		return MAILDROP_FAILED;
+	if (o->login_delay > 0)
+		maildrop_lock_until(d->locks, d->lock,
+		    clock_ms() + 1000 * (uint64_t)o->login_delay);
 	*maildrop_out = STEAL(d);
-	return 0;
+	return MAILDROP_OPEN;
 }
 
 void
@@ -87,8 +119,9 @@ maildrop_close(struct maildrop *d)
 	if (d == NULL)
 		return;
 	mailbox_close(d->mailbox);
+	fd_close(d->lock_fd);
 	account_unref(d->account);
-	maildrop_lock_give(d->locks, d->lock);
+	maildrop_lock_give(d->locks, d->lock, clock_ms());
 	unique_ids_fini(&d->unique_ids);
 	free(d->order);
 	free(d->marks);

@@ -35,13 +35,17 @@ struct maildrop_options {
 	struct store *store;          /* borrowed */
 	const char *tenant, *account_id;
 	struct unique_id_form form;
+	uint32_t login_delay; /* seconds from one login to the next */
 };
 
-/*
- * Errors: ERR_LIMIT, another session has it; ERR_TEMP and what else
- * account_open and mailbox_open say.
- */
-int maildrop_open(const struct maildrop_options *options,
+enum maildrop_opened {
+	MAILDROP_OPEN,
+	MAILDROP_IN_USE,   /* another session has it */
+	MAILDROP_TOO_SOON, /* login_delay */
+	MAILDROP_FAILED,   /* err: what account_open and mailbox_open say */
+};
+
+enum maildrop_opened maildrop_open(const struct maildrop_options *options,
     struct maildrop **maildrop_out, struct err *err);
 /* Gives the lock back; marks are forgotten. */
 void maildrop_close(struct maildrop *d);

@@ -2,6 +2,7 @@
 #include "pop3d/maildrop_locks.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 struct maildrop_lock {
 	struct maildrop_lock *next;
+	bool held;
+	uint64_t until_ms; /* no login before that */
 	char account_id[STORE_ACCOUNT_MAX + 1];
 };
 
@@ -37,6 +40,13 @@ maildrop_locks_free(struct maildrop_locks *locks)
 {
 	if (locks == NULL)
 		return;
+	for (size_t i = 0; i < LOCK_BUCKETS; i++)
+		while (locks->buckets[i] != NULL) {
+			struct maildrop_lock *lock = locks->buckets[i];
+
+			locks->buckets[i] = lock->next;
+			free(lock);
+		}
 	(void)pthread_mutex_destroy(&locks->mutex);
 	free(locks);
 }
@@ -51,51 +61,92 @@ bucket_of(struct maildrop_locks *locks, const char *account_id)
 	return &locks->buckets[hash % LOCK_BUCKETS];
 }
 
-int
-maildrop_lock_take(struct maildrop_locks *locks, const char *account_id,
-    struct maildrop_lock **lock_out, struct err *err)
+static struct maildrop_lock *
+lock_new(const char *account_id, struct err *err)
 {
-	struct maildrop_lock **bucket = bucket_of(locks, account_id);
-	struct maildrop_lock *lock = calloc(1, sizeof(*lock)), *other;
+	struct maildrop_lock *lock;
 
-	if (lock == NULL)
-		return err_sys(err, "maildrop lock");
 	if (strlen(account_id) > STORE_ACCOUNT_MAX) {
-		free(lock);
-		return err_set(err, ERR_SYNTAX, "account id too long");
+		(void)err_set(err, ERR_SYNTAX, "account id too long");
+		return NULL;
 	}
-	memcpy(lock->account_id, account_id, strlen(account_id) + 1);
+	lock = calloc(1, sizeof(*lock));
+	if (lock == NULL)
+		(void)err_sys(err, "maildrop lock");
+	else
+		memcpy(lock->account_id, account_id, strlen(account_id) + 1);
+	return lock;
+}
+
+/* The account's place in its bucket, or the end; what nobody needs any more
+ * goes on the way. */
+static struct maildrop_lock **
+bucket_find(
+    struct maildrop_lock **bucket, const char *account_id, uint64_t now_ms)
+{
+	while (*bucket != NULL && strcmp((*bucket)->account_id, account_id)) {
+		struct maildrop_lock *other = *bucket;
+
+		if (other->held || other->until_ms > now_ms) {
+			bucket = &other->next;
+			continue;
+		}
+		*bucket = other->next;
+		free(other);
+	}
+	return bucket;
+}
+
+enum maildrop_lock_taken
+maildrop_lock_take(struct maildrop_locks *locks, const char *account_id,
+    uint64_t now_ms, struct maildrop_lock **lock_out, struct err *err)
+{
+	enum maildrop_lock_taken taken = MAILDROP_LOCK_TAKEN;
+	struct maildrop_lock **at;
 
 	(void)pthread_mutex_lock(&locks->mutex);
-	for (other = *bucket; other != NULL; other = other->next)
-		if (strcmp(other->account_id, account_id) == 0)
-			break;
-	if (other == NULL) {
-		lock->next = *bucket;
-		*bucket = lock;
+	at = bucket_find(bucket_of(locks, account_id), account_id, now_ms);
+	if (*at == NULL)
+		*at = lock_new(account_id, err);
+	if (*at == NULL)
+		taken = MAILDROP_LOCK_FAILED;
+	else if ((*at)->held)
+		taken = MAILDROP_LOCK_IN_USE;
+	else if ((*at)->until_ms > now_ms)
+		taken = MAILDROP_LOCK_TOO_SOON;
+	if (taken == MAILDROP_LOCK_TAKEN) {
+		(*at)->held = true;
+		*lock_out = *at;
 	}
 	(void)pthread_mutex_unlock(&locks->mutex);
-
-	if (other != NULL) {
-		free(lock);
-		return err_set(err, ERR_LIMIT, "maildrop in use");
-	}
-	*lock_out = lock;
-	return 0;
+	return taken;
 }
 
 void
-maildrop_lock_give(struct maildrop_locks *locks, struct maildrop_lock *lock)
+maildrop_lock_until(
+    struct maildrop_locks *locks, struct maildrop_lock *lock, uint64_t until_ms)
+{
+	(void)pthread_mutex_lock(&locks->mutex);
+	lock->until_ms = until_ms;
+	(void)pthread_mutex_unlock(&locks->mutex);
+}
+
+void
+maildrop_lock_give(
+    struct maildrop_locks *locks, struct maildrop_lock *lock, uint64_t now_ms)
 {
 	struct maildrop_lock **at;
 
 	if (lock == NULL)
 		return;
-	at = bucket_of(locks, lock->account_id);
 	(void)pthread_mutex_lock(&locks->mutex);
-	while (*at != lock)
-		at = &(*at)->next;
-	*at = lock->next;
+	lock->held = false;
+	if (lock->until_ms <= now_ms) {
+		at = bucket_of(locks, lock->account_id);
+		while (*at != lock)
+			at = &(*at)->next;
+		*at = lock->next;
+		free(lock);
+	}
 	(void)pthread_mutex_unlock(&locks->mutex);
-	free(lock);
 }

@@ -23,6 +23,6 @@ pop3_quit(struct transaction *t, struct conn *c, struct span argument)
 		transaction_failed(
 		    t, c, "some deleted messages were not removed", &err);
 	else
-		pop3_ok(c, "Goodbye");
+		pop3_ok(c, t->language, "Goodbye");
 	t->over = true;
 }

@@ -4,14 +4,16 @@
 #include <stddef.h>
 
 void
-pop3_ok(struct conn *c, const char *text)
+pop3_ok(struct conn *c, enum language language, const char *text)
 {
-	conn_write_fmt(c, "+OK %s\r\n", text);
+	conn_write_fmt(c, "+OK %s\r\n", text_in(language, text));
 }
 
 void
-pop3_err(struct conn *c, const char *code, const char *text)
+pop3_err(
+    struct conn *c, enum language language, const char *code, const char *text)
 {
+	text = text_in(language, text);
 	if (code == NULL)
 		conn_write_fmt(c, "-ERR %s\r\n", text);
 	else
@@ -21,6 +23,16 @@ pop3_err(struct conn *c, const char *code, const char *text)
 const char *
 pop3_err_code(const struct err *err)
 {
-	return err->kind == ERR_TEMP || err->kind == ERR_CLOSED ? "SYS/TEMP"
-								: NULL;
+	switch (err->kind) {
+	case ERR_TEMP:
+	case ERR_CLOSED:
+	case ERR_LIMIT: /* a full disk, above all */
+		return "SYS/TEMP";
+	case ERR_SYNTAX: /* a name in the directory that cannot be one here */
+	case ERR_POLICY: /* somebody else's file or directory */
+		return "SYS/PERM";
+	case ERR_NONE:
+		break;
+	}
+	return NULL;
 }

@@ -5,17 +5,48 @@
 #include "pop3d/host_private.h"
 #include "pop3d/maildrop.h"
 #include "pop3d/reply.h"
+#include "pop3d/surrogate.h"
 #include "pop3d/transaction.h"
+
+bool
+transaction_content(struct transaction *t, struct conn *c, uint32_t number,
+    struct content **content_out, struct surrogate *surrogate)
+{
+	CLEANUP(content_free) struct content *content = NULL;
+	struct err err = ERR_INIT;
+
+	*surrogate = (struct surrogate){ .from = 0 };
+	if (maildrop_content(t->maildrop, number, &content, &err) == -1) {
+		if (err.kind == ERR_POLICY)
+			pop3_err(c, t->language, NULL,
+			    "message was removed by another session");
+		else
+			transaction_failed(
+			    t, c, "message cannot be read now", &err);
+		return false;
+	}
+	if (!t->utf8 &&
+	    surrogate_make(content_span(content), surrogate, &err) == -1) {
+		log_warning(&t->log, "header not told in ASCII", log_err(&err));
+		pop3_err(c, t->language, "UTF8", "this message needs UTF8");
+		return false;
+	}
+	*content_out = STEAL(content);
+	return true;
+}
 
 static void
 retr_send(struct transaction *t, struct conn *c, uint32_t number,
-    const struct content *content)
+    const struct content *content, const struct surrogate *surrogate)
 {
+	size_t end = content_span(content).len;
+	size_t octets = surrogate->header.len + end - surrogate->from;
 	struct err err = ERR_INIT;
-	size_t octets = content_span(content).len;
 
-	conn_write_fmt(c, "+OK %zu octets\r\n", octets);
-	if (content_send(c, content, octets, &err) == -1) {
+	conn_write_fmt(
+	    c, "+OK %zu %s\r\n", octets, text_in(t->language, "octets"));
+	if (content_send(c, buf_span(&surrogate->header), content,
+		surrogate->from, end, &err) == -1) {
 		log_error(&t->log, "message not sent", log_err(&err));
 		t->over = true;
 		return;
@@ -32,15 +63,10 @@ void
 pop3_retr(struct transaction *t, struct conn *c, struct span argument)
 {
 	CLEANUP(content_free) struct content *content = NULL;
-	struct err err = ERR_INIT;
+	CLEANUP(surrogate_fini) struct surrogate surrogate = { .from = 0 };
 	uint32_t number;
 
-	if (!transaction_number(t, c, &argument, &number))
-		return;
-	if (maildrop_content(t->maildrop, number, &content, &err) == 0)
-		retr_send(t, c, number, content);
-	else if (err.kind == ERR_POLICY)
-		pop3_err(c, NULL, "message was removed by another session");
-	else
-		transaction_failed(t, c, "message cannot be read now", &err);
+	if (transaction_number(t, c, &argument, &number) &&
+	    transaction_content(t, c, number, &content, &surrogate))
+		retr_send(t, c, number, content, &surrogate);
 }

@@ -11,6 +11,7 @@ pop3d_libpop3d_a_SOURCES = \
 	pop3d/dotstuff.c pop3d/dotstuff.h \
 	pop3d/gate.h \
 	pop3d/host.c pop3d/host.h pop3d/host_private.h \
+	pop3d/lang.c pop3d/lang.h \
 	pop3d/list.c \
 	pop3d/listing.c pop3d/listing.h \
 	pop3d/maildrop.c pop3d/maildrop.h \
@@ -18,6 +19,8 @@ pop3d_libpop3d_a_SOURCES = \
 	pop3d/quit.c \
 	pop3d/reply.c pop3d/reply.h \
 	pop3d/retr.c \
+	pop3d/surrogate.c pop3d/surrogate.h \
+	pop3d/text.c pop3d/text.h \
 	pop3d/top.c \
 	pop3d/transaction.c pop3d/transaction.h \
 	pop3d/uidl.c \

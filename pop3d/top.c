@@ -7,6 +7,7 @@
 #include "pop3d/content_send.h"
 #include "pop3d/maildrop.h"
 #include "pop3d/reply.h"
+#include "pop3d/surrogate.h"
 #include "pop3d/transaction.h"
 
 /* Octets of the header, the empty line, and so many lines of the body. */
@@ -26,12 +27,13 @@ top_octets(struct span message, uint32_t lines)
 
 static void
 top_send(struct transaction *t, struct conn *c, const struct content *content,
-    uint32_t lines)
+    const struct surrogate *surrogate, uint32_t lines)
 {
 	struct err err = ERR_INIT;
 
-	pop3_ok(c, "Top of message follows");
-	if (content_send(c, content, top_octets(content_span(content), lines),
+	pop3_ok(c, t->language, "Top of message follows");
+	if (content_send(c, buf_span(&surrogate->header), content,
+		surrogate->from, top_octets(content_span(content), lines),
 		&err) == -1) {
 		log_error(&t->log, "message not sent", log_err(&err));
 		t->over = true;
@@ -42,17 +44,14 @@ void
 pop3_top(struct transaction *t, struct conn *c, struct span argument)
 {
 	CLEANUP(content_free) struct content *content = NULL;
-	struct err err = ERR_INIT;
+	CLEANUP(surrogate_fini) struct surrogate surrogate = { .from = 0 };
 	uint32_t number, lines;
 
 	if (!transaction_number(t, c, &argument, &number))
 		return;
-	if (pop3_number_parse(argument, &lines, &err) == -1)
-		pop3_err(c, NULL, "the count of lines is missing or wrong");
-	else if (maildrop_content(t->maildrop, number, &content, &err) == 0)
-		top_send(t, c, content, lines);
-	else if (err.kind == ERR_POLICY)
-		pop3_err(c, NULL, "message was removed by another session");
-	else
-		transaction_failed(t, c, "message cannot be read now", &err);
+	if (pop3_number_parse(argument, &lines, NULL) == -1)
+		pop3_err(c, t->language, NULL,
+		    "the count of lines is missing or wrong");
+	else if (transaction_content(t, c, number, &content, &surrogate))
+		top_send(t, c, content, &surrogate, lines);
 }

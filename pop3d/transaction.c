@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pop3d/capa.h"
 #include "pop3d/command.h"
 #include "pop3d/host_private.h"
+#include "pop3d/lang.h"
 #include "pop3d/reply.h"
 
 /*
@@ -59,7 +61,7 @@ transaction_failed(struct transaction *t, struct conn *c, const char *text,
 {
 	log_warning(
 	    &t->log, "command failed", log_str("reply", text), log_err(err));
-	pop3_err(c, pop3_err_code(err), text);
+	pop3_err(c, t->language, pop3_err_code(err), text);
 	if (err->kind == ERR_CLOSED)
 		t->over = true; /* the mailbox was renumbered under us */
 }
@@ -72,11 +74,11 @@ transaction_number(struct transaction *t, struct conn *c, struct span *argument,
 
 	if (pop3_number_take(argument, number_out, &err) == -1 &&
 	    err.kind == ERR_SYNTAX) {
-		pop3_err(c, NULL, err.text);
+		pop3_err(c, t->language, NULL, err.text);
 		return false;
 	}
 	if (err.kind != ERR_NONE || !maildrop_has(t->maildrop, *number_out)) {
-		pop3_err(c, NULL, "no such message");
+		pop3_err(c, t->language, NULL, "no such message");
 		return false;
 	}
 	return true;
@@ -92,7 +94,15 @@ pop3_capa(struct transaction *t, struct conn *c, struct span argument)
 	(void)pthread_mutex_lock(&t->host->mutex);
 	buf_append(&reply, buf_span(&t->host->capa[t->tls ? 1 : 0]));
 	(void)pthread_mutex_unlock(&t->host->mutex);
+	capa_end(t->login_delay, &reply);
+	pop3_ok(c, t->language, "Capability list follows");
 	conn_write(c, buf_span(&reply));
+}
+
+static void
+transaction_lang(struct transaction *t, struct conn *c, struct span argument)
+{
+	pop3_lang(c, argument, t->preferred, &t->language);
 }
 
 static void
@@ -100,7 +110,7 @@ pop3_noop(struct transaction *t, struct conn *c, struct span argument)
 {
 	(void)t;
 	(void)argument;
-	pop3_ok(c, "Still here");
+	pop3_ok(c, t->language, "Still here");
 }
 
 /* The others (APOP, AUTH, ...) belong to the gate. */
@@ -108,6 +118,7 @@ static void (*const commands[])(
     struct transaction *t, struct conn *c, struct span argument) = {
 	[POP3_CAPA] = pop3_capa,
 	[POP3_DELE] = pop3_dele,
+	[POP3_LANG] = transaction_lang,
 	[POP3_LIST] = pop3_list,
 	[POP3_NOOP] = pop3_noop,
 	[POP3_QUIT] = pop3_quit,
@@ -116,7 +127,7 @@ static void (*const commands[])(
 	[POP3_STAT] = pop3_stat,
 	[POP3_TOP] = pop3_top,
 	[POP3_UIDL] = pop3_uidl,
-	[POP3_USER] = NULL,
+	[POP3_UTF8] = NULL,
 };
 
 static void
@@ -127,9 +138,9 @@ transaction_command(struct transaction *t, struct conn *c, struct span line)
 
 	counter_add(t->host->counters, COUNTER_COMMANDS, 1);
 	if (pop3_command_parse(line, &command, &err) == -1)
-		pop3_err(c, NULL, err.text);
+		pop3_err(c, t->language, NULL, err.text);
 	else if (commands[command.verb] == NULL)
-		pop3_err(c, NULL, "not after login");
+		pop3_err(c, t->language, NULL, "not after login");
 	else
 		commands[command.verb](t, c, command.argument);
 }
@@ -149,7 +160,7 @@ transaction_start(struct transaction *t, struct conn *c, struct err *err)
 	return 0;
 }
 
-static int
+static enum maildrop_opened
 transaction_maildrop(struct transaction *t, struct err *err)
 {
 	struct host *host = t->host;
@@ -157,14 +168,15 @@ transaction_maildrop(struct transaction *t, struct err *err)
 	struct maildrop_options options = { .locks = host->locks,
 		.store = host->store,
 		.tenant = host->tenant,
-		.account_id = o->account_id };
+		.account_id = o->account_id,
+		.login_delay = t->login_delay };
 	struct span form = o->unique_ids[0] == '\0' ? SPAN("dovecot")
 						    : span_str(o->unique_ids);
 
 	/* With another form the client would fetch all its mail again. */
 	if (unique_id_form_parse(form, &options.form, err) == -1) {
 		err->kind = ERR_TEMP;
-		return -1;
+		return MAILDROP_FAILED;
 	}
 	return maildrop_open(&options, &t->maildrop, err);
 }
@@ -180,21 +192,29 @@ transaction_open(struct transaction *t, struct conn *c)
 		transaction_failed(t, c, "Maildrop cannot be opened", &err);
 		return VERDICT_CLOSE;
 	}
-	if (transaction_maildrop(t, &err) == 0) {
+	switch (transaction_maildrop(t, &err)) {
+	case MAILDROP_OPEN:
 		opening_free(t->opening);
 		t->opening = NULL;
-		pop3_ok(c, "Logged in");
+		pop3_ok(c, t->language, "Logged in");
 		return VERDICT_PARK;
-	}
-	if (err.kind == ERR_LIMIT && ++o->tries < LOCK_TRIES) {
-		conn_pause(c, LOCK_PAUSE_MS);
-		return VERDICT_PARK;
-	}
-	if (err.kind == ERR_LIMIT) {
+	case MAILDROP_IN_USE:
+		if (++o->tries < LOCK_TRIES) {
+			conn_pause(c, LOCK_PAUSE_MS);
+			return VERDICT_PARK;
+		}
 		log_info(&t->log, "maildrop in use");
-		pop3_err(c, "IN-USE", "Another session has this maildrop");
-	} else {
+		pop3_err(c, t->language, "IN-USE",
+		    "Another session has this maildrop");
+		break;
+	case MAILDROP_TOO_SOON:
+		log_info(&t->log, "login too soon after the last one");
+		pop3_err(c, t->language, "LOGIN-DELAY",
+		    "You have logged in just now, wait a little");
+		break;
+	case MAILDROP_FAILED:
 		transaction_failed(t, c, "Maildrop cannot be opened", &err);
+		break;
 	}
 	return VERDICT_CLOSE;
 }
@@ -217,7 +237,7 @@ transaction_serve(struct conn *c, void *session)
 			transaction_command(t, c, line);
 			continue;
 		case TAKE_LONG:
-			pop3_err(c, NULL, "line too long");
+			pop3_err(c, t->language, NULL, "line too long");
 			continue;
 		case TAKE_MORE:
 			/* Cutting a client off would undo its DELEs. */
@@ -262,6 +282,10 @@ transaction_new(struct host *host, const struct handoff *h, struct span input)
 	t->tls = h->tls;
 	t->mark_seen = h->mark_seen == 0 ? atomic_load(&host->mark_seen)
 					 : h->mark_seen == 'y';
+	t->utf8 = h->utf8;
+	t->login_delay = h->login_delay;
+	(void)language_find(span_str(h->language), &t->language);
+	(void)language_find(span_str(h->user_language), &t->preferred);
 	t->log.id = h->id;
 	(void)snprintf(t->log.tenant, sizeof(t->log.tenant), "%s", h->tenant);
 	(void)snprintf(

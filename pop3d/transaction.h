@@ -15,10 +15,13 @@
 #include "common/handoff.h"
 #include "common/log.h"
 #include "common/span.h"
+#include "pop3d/text.h"
 
+struct content;
 struct host;
 struct maildrop;
 struct opening;
+struct surrogate;
 
 struct transaction {
 	struct host *host;
@@ -26,7 +29,11 @@ struct transaction {
 	struct opening *opening;   /* what is needed until it is open */
 	bool tls;
 	bool mark_seen; /* QUIT marks what was retrieved */
-	bool over;      /* close after this reply */
+	bool utf8;      /* the client has said UTF8 */
+	enum language language;
+	enum language preferred; /* the account's: LANG * */
+	uint32_t login_delay;    /* seconds */
+	bool over;               /* close after this reply */
 	uint32_t retrieved;
 	uint64_t octets;
 	size_t expunged;
@@ -43,6 +50,13 @@ int transaction_begin(struct host *host, const struct handoff *h, int client_fd,
  */
 bool transaction_number(struct transaction *t, struct conn *c,
     struct span *argument, uint32_t *number_out);
+
+/*
+ * Opens a message and, when the client cannot read its header as it is, makes
+ * another one; without that *surrogate has no header.  False: -ERR was said.
+ */
+bool transaction_content(struct transaction *t, struct conn *c, uint32_t number,
+    struct content **content_out, struct surrogate *surrogate);
 
 /* A failure of ours: logged, and told as -ERR [SYS/TEMP] or -ERR. */
 void transaction_failed(struct transaction *t, struct conn *c, const char *text,

@@ -61,6 +61,6 @@ pop3_uidl(struct transaction *t, struct conn *c, struct span argument)
 		uidl_one(t, c, argument);
 		return;
 	}
-	pop3_ok(c, "Unique-ids follow");
+	pop3_ok(c, t->language, "Unique-ids follow");
 	listing_write(t, c, uidl_line);
 }

@@ -97,6 +97,12 @@ struct account *account_ref(struct account *a);
 void account_unref(struct account *a);
 CLEANUP_DEFINE_PTR(struct account, account_unref)
 
+/*
+ * One holder at a time, in all processes: POP3's exclusive lock on a maildrop.
+ * It is held while the descriptor is open.  *fd_out -1: somebody else has it.
+ */
+int account_lock(struct account *a, int *fd_out, struct err *err);
+
 /* "<tenant>/<account id>", for logs. */
 const char *account_text(const struct account *a);
 

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += store/libstore.a
 store_libstore_a_SOURCES = \
 	store/account.c store/account.h \
+	store/account_lock.c \
 	store/advance.c \
 	store/change.c \
 	store/content.c \

@@ -89,6 +89,7 @@ enum entry_attr {
 	ATTR_UNDELETE_DAYS,
 	ATTR_OVER_QUOTA,
 	ATTR_INBOX_DAYS,
+	ATTR_POP3_LOGIN_DELAY,
 	ATTR_BEHIND_LAST,
 
 	/* Of no LDAP attribute: the entry was read with all attributes up to

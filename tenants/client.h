@@ -62,6 +62,7 @@ struct tenant_pop3 {
 	/* Form of unique-ids, or "?": there is one, and it is not readable. */
 	char unique_ids[TENANT_UNIQUE_IDS_MAX + 1];
 	enum said mark_seen;
+	uint32_t login_delay; /* seconds; 0: any */
 };
 
 struct tenant_info {

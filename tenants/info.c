@@ -10,6 +10,8 @@
 
 /* slapd allows four digits. */
 #define UNDELETE_DAYS_MAX 9999
+/* Seconds; what the directory allows. */
+#define LOGIN_DELAY_MAX 9999
 
 static const unsigned services_all = SERVICE_SMTP | SERVICE_POP3 | SERVICE_IMAP;
 
@@ -101,12 +103,16 @@ static void
 fill_pop3(const struct entry *e, struct tenant_pop3 *pop3)
 {
 	struct span form = entry_get(e, ATTR_UIDL_FORMAT);
+	uint64_t delay;
 
 	copy_text(form, pop3->unique_ids, sizeof(pop3->unique_ids));
 	/* Another form than the brand's makes clients fetch all mail anew. */
 	if (form.p != NULL && pop3->unique_ids[0] == '\0')
 		pop3->unique_ids[0] = '?';
 	pop3->mark_seen = said(e, ATTR_POP3_SEEN);
+	delay = entry_number(e, ATTR_POP3_LOGIN_DELAY);
+	pop3->login_delay =
+	    delay > LOGIN_DELAY_MAX ? LOGIN_DELAY_MAX : (uint32_t)delay;
 }
 
 /* ---- tenants and domains --------------------------------------------------
@@ -208,6 +214,23 @@ undelete_days(const struct layers *l)
 	return days > UNDELETE_DAYS_MAX ? UNDELETE_DAYS_MAX : (unsigned)days;
 }
 
+/* The first of a list as in "ja, en;q=0.7".		RFC 2798 section 2.7 */
+static void
+copy_language(const struct entry *account, const struct entry *tenant,
+    struct account_info *out)
+{
+	struct span value = entry_get(account, ATTR_LANGUAGE);
+	size_t len = 0;
+
+	if (value.p == NULL)
+		value = entry_get(tenant, ATTR_LANGUAGE);
+	while (len < value.len &&
+	       (ascii_is(value.p[len], ASCII_ALPHA | ASCII_DIGIT) ||
+		   value.p[len] == '-'))
+		len++;
+	copy_text(span_first(value, len), out->language, sizeof(out->language));
+}
+
 static void
 fill_limits(const struct layers *l, struct account_info *a)
 {
@@ -246,11 +269,7 @@ info_account(struct directory *d, struct entry *e,
 	    sizeof(account_out->address));
 	copy_lower(entry_get(e, ATTR_MAIL_HOST), account_out->mail_host,
 	    sizeof(account_out->mail_host));
-	copy_text(entry_get(e, ATTR_LANGUAGE), account_out->language,
-	    sizeof(account_out->language));
-	if (account_out->language[0] == '\0')
-		copy_text(entry_get(tenant, ATTR_LANGUAGE),
-		    account_out->language, sizeof(account_out->language));
+	copy_language(e, tenant, account_out);
 	account_out->status = info_status(e);
 	fill_limits(&l, account_out);
 	return LOOKUP_FOUND;

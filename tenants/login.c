@@ -45,6 +45,8 @@ struct login {
 	struct sasl_token token; /* EXCHANGE */
 	struct buf challenge;    /* base64 */
 	struct handoff *handoff; /* HANDING */
+	bool utf8;               /* login_pass_on */
+	char language[16];
 };
 
 int
@@ -139,6 +141,23 @@ login_refused(struct login *l, const struct login_result *result)
 
 /* ---- handing over -------------------------------------------------------- */
 
+void
+login_pass_on(struct login *l, bool utf8, const char *language)
+{
+	l->utf8 = utf8;
+	(void)snprintf(l->language, sizeof(l->language), "%s", language);
+}
+
+static void
+handoff_pop3(const struct tenant_pop3 *pop3, struct handoff *h)
+{
+	(void)snprintf(
+	    h->unique_ids, sizeof(h->unique_ids), "%s", pop3->unique_ids);
+	if (pop3->mark_seen != SAID_NOTHING)
+		h->mark_seen = pop3->mark_seen == SAID_YES ? 'y' : 'n';
+	h->login_delay = pop3->login_delay;
+}
+
 static struct handoff *
 handoff_of(const struct login *l, const struct login_result *result)
 {
@@ -161,10 +180,11 @@ handoff_of(const struct login *l, const struct login_result *result)
 	h->quota_messages = a->quota_messages;
 	h->message_max =
 	    a->message_max != 0 ? a->message_max : a->tenant.message_max;
-	(void)snprintf(h->unique_ids, sizeof(h->unique_ids), "%s",
-	    a->tenant.pop3.unique_ids);
-	if (a->tenant.pop3.mark_seen != SAID_NOTHING)
-		h->mark_seen = a->tenant.pop3.mark_seen == SAID_YES ? 'y' : 'n';
+	handoff_pop3(&a->tenant.pop3, h);
+	h->utf8 = l->utf8;
+	(void)snprintf(h->language, sizeof(h->language), "%s", l->language);
+	(void)snprintf(
+	    h->user_language, sizeof(h->user_language), "%s", a->language);
 	return h;
 }
 

@@ -150,6 +150,12 @@ int login_new(struct login_gate *gate, struct conn *c, struct log *log,
 void login_free(struct login *l);
 CLEANUP_DEFINE_PTR(struct login, login_free)
 
+/*
+ * What the client has chosen before it logs in, for the hand-off: text in
+ * UTF-8, and a language or "".
+ */
+void login_pass_on(struct login *l, bool utf8, const char *language);
+
 enum login_next {
 	LOGIN_CHALLENGE, /* an exchange goes on: login_challenge */
 	LOGIN_WAIT,      /* park; when serve() is called again: login_resume */

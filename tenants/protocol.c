@@ -25,6 +25,7 @@ enum {
 	INNER_POP3_SEEN,
 	INNER_OVER_QUOTA,
 	INNER_UNDELETE_DAYS,
+	INNER_POP3_LOGIN_DELAY,
 };
 
 /* ---- requests
@@ -194,6 +195,8 @@ pop3_fields(struct buf *b, const struct tenant_pop3 *pop3)
 		packet_put_str(b, INNER_POP3_UNIQUE_IDS, pop3->unique_ids);
 	if (pop3->mark_seen != SAID_NOTHING)
 		packet_put_u64(b, INNER_POP3_SEEN, pop3->mark_seen);
+	if (pop3->login_delay != 0)
+		packet_put_u64(b, INNER_POP3_LOGIN_DELAY, pop3->login_delay);
 }
 
 static void
@@ -354,6 +357,8 @@ tenant_get(void *arg, uint8_t tag, struct span value)
 	case INNER_OVER_QUOTA:
 		t->refuses_over_quota = true;
 		return true;
+	case INNER_POP3_LOGIN_DELAY:
+		return get_u32(value, &t->pop3.login_delay);
 	default:
 		return true;
 	}

@@ -92,6 +92,7 @@ REFUSED = {
                                 "192.0.2/24"]),
     "hkTlsMin": (AOZORA, ["1.4", "TLSv1.2", "1", "0.9"]),
     "hkLoginForm": (AOZORA, ["any", "Address"]),
+    "hkPop3LoginDelay": (AOZORA, DAYS),
     "hkUidlFormat": (AOZORA, ["Dovecot", "UID", "%v", "%8u", "%00u", "%021u",
                               "%q", "%u%", "%u x", "%Mu", "%Xf",
                               "x" * 39 + "%u"]),

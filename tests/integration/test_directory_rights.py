@@ -184,6 +184,7 @@ TENANT = {
     "hkTlsMin": ("platform", "1.2", "1.0"),
     "hkLoginForm": ("platform", "address", "legacy"),
     "hkUidlFormat": ("platform", "courier", "%v.%u"),
+    "hkPop3LoginDelay": ("platform", "60", "300"),
     "hkPop3Seen": ("brand", "TRUE", "FALSE"),
     "hkOverQuota": ("brand", "defer", "refuse"),
     "hkInboxDays": ("brand", "60", "90"),

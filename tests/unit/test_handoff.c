@@ -34,7 +34,11 @@ sample(void)
 		.quota_messages = 1000,
 		.message_max = 1,
 		.unique_ids = "%08Xu%08Xv",
-		.mark_seen = 'n' };
+		.mark_seen = 'n',
+		.login_delay = 4000000000,
+		.utf8 = true,
+		.language = "ja",
+		.user_language = "en-GB" };
 
 	(void)strcpy(h.peer.address_text, "192.0.2.1");
 	(void)strcpy(h.peer.local_text, "::1");
@@ -83,6 +87,10 @@ test_round_trip(void **state)
 	assert_int_equal(got.message_max, 1);
 	assert_string_equal(got.unique_ids, "%08Xu%08Xv");
 	assert_int_equal(got.mark_seen, 'n');
+	assert_int_equal(got.login_delay, 4000000000);
+	assert_true(got.utf8);
+	assert_string_equal(got.language, "ja");
+	assert_string_equal(got.user_language, "en-GB");
 
 	/* The descriptor is the pipe's writing end, and the only one left. */
 	assert_int_equal(write(client, "x", 1), 1);

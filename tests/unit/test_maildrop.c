@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "pop3d/maildrop.h"
 #include "store/draft.h"
@@ -26,6 +27,7 @@ struct fixture {
 	char root[64];
 	struct store *store;
 	struct maildrop_locks *locks;
+	uint32_t login_delay;
 };
 
 static int
@@ -42,6 +44,7 @@ start(void **state)
 	assert_int_equal(mkdir(tenant, 0700), 0);
 	assert_int_equal(store_new(&options, &f.store, &err), 0);
 	assert_int_equal(maildrop_locks_new(&f.locks, &err), 0);
+	f.login_delay = 0;
 	*state = &f;
 	return 0;
 }
@@ -80,14 +83,15 @@ deliver(struct fixture *f, struct span octets)
 	assert_int_equal(draft_commit(d, &options, &result, &err), 0);
 }
 
-static int
+static enum maildrop_opened
 try_open(struct fixture *f, const char *tenant, const char *id,
     struct maildrop **maildrop_out, struct err *err)
 {
 	struct maildrop_options options = { .locks = f->locks,
 		.store = f->store,
 		.tenant = tenant,
-		.account_id = id };
+		.account_id = id,
+		.login_delay = f->login_delay };
 
 	assert_int_equal(
 	    unique_id_form_parse(SPAN("cyrus"), &options.form, err), 0);
@@ -100,7 +104,7 @@ open_maildrop(struct fixture *f)
 	struct err err = ERR_INIT;
 	struct maildrop *d = NULL;
 
-	if (try_open(f, TENANT, ID, &d, &err) == -1)
+	if (try_open(f, TENANT, ID, &d, &err) != MAILDROP_OPEN)
 		fail_msg("%s", err.text);
 	return d;
 }
@@ -186,11 +190,59 @@ one_session_at_a_time(void **state)
 	struct maildrop *d = open_maildrop(f), *other = NULL;
 	struct err err = ERR_INIT;
 
-	assert_int_equal(try_open(f, TENANT, ID, &other, &err), -1);
-	assert_int_equal(err.kind, ERR_LIMIT);
-	assert_int_equal(try_open(f, TENANT, "other", &other, &err), 0);
+	assert_int_equal(
+	    try_open(f, TENANT, ID, &other, &err), MAILDROP_IN_USE);
+	assert_int_equal(
+	    try_open(f, TENANT, "other", &other, &err), MAILDROP_OPEN);
 	maildrop_close(other);
 	maildrop_close(d);
+	maildrop_close(open_maildrop(f));
+}
+
+/* What another session process has, if there ever are two. */
+static void
+one_process_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+	struct store_options options = { .path = f->root };
+	struct maildrop *d = open_maildrop(f), *other = NULL;
+	struct fixture again = { .root = "" };
+	struct err err = ERR_INIT;
+
+	(void)strcpy(again.root, f->root);
+	assert_int_equal(store_new(&options, &again.store, &err), 0);
+	assert_int_equal(maildrop_locks_new(&again.locks, &err), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(try_open(&again, TENANT, ID, &other, &err),
+		    MAILDROP_IN_USE);
+	maildrop_close(d);
+	assert_int_equal(
+	    try_open(&again, TENANT, ID, &other, &err), MAILDROP_OPEN);
+	assert_int_equal(try_open(f, TENANT, ID, &d, &err), MAILDROP_IN_USE);
+	maildrop_close(other);
+	maildrop_close(open_maildrop(f));
+	maildrop_locks_free(again.locks);
+	store_free(again.store);
+}
+
+static void
+login_delay(void **state)
+{
+	struct fixture *f = *state;
+	struct maildrop *d = NULL;
+	struct err err = ERR_INIT;
+
+	f->login_delay = 1;
+	d = open_maildrop(f);
+	/* In use is what counts first. */
+	assert_int_equal(try_open(f, TENANT, ID, &d, &err), MAILDROP_IN_USE);
+	maildrop_close(d);
+	for (int i = 0; i < 3; i++) /* asking does not make it longer */
+		assert_int_equal(
+		    try_open(f, TENANT, ID, &d, &err), MAILDROP_TOO_SOON);
+	assert_int_equal(try_open(f, TENANT, "other", &d, &err), MAILDROP_OPEN);
+	maildrop_close(d);
+	(void)usleep(1100000);
 	maildrop_close(open_maildrop(f));
 }
 
@@ -200,14 +252,23 @@ failure_unlocks(void **state)
 {
 	struct fixture *f = *state;
 	struct maildrop *d = NULL;
+	char long_id[STORE_ACCOUNT_MAX + 2];
 	struct err err = ERR_INIT;
 
+	memset(long_id, 'x', sizeof(long_id) - 1);
+	long_id[sizeof(long_id) - 1] = '\0';
 	for (int i = 0; i < 2; i++) {
 		err_clear(&err);
-		assert_int_equal(try_open(f, TENANT, "../x", &d, &err), -1);
+		assert_int_equal(
+		    try_open(f, TENANT, "../x", &d, &err), MAILDROP_FAILED);
 		assert_int_equal(err.kind, ERR_SYNTAX);
 		err_clear(&err);
-		assert_int_equal(try_open(f, "nobody", "x", &d, &err), -1);
+		assert_int_equal(
+		    try_open(f, TENANT, long_id, &d, &err), MAILDROP_FAILED);
+		assert_int_equal(err.kind, ERR_SYNTAX);
+		err_clear(&err);
+		assert_int_equal(
+		    try_open(f, "nobody", "x", &d, &err), MAILDROP_FAILED);
 		assert_int_equal(err.kind, ERR_TEMP);
 	}
 }
@@ -386,6 +447,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_STORE(empty_account),
 		WITH_STORE(one_session_at_a_time),
+		WITH_STORE(one_process_at_a_time),
+		WITH_STORE(login_delay),
 		WITH_STORE(failure_unlocks),
 		WITH_STORE(marks_and_update),
 		WITH_STORE(closing_changes_nothing),

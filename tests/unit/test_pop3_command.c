@@ -50,7 +50,10 @@ command_lines(void **state)
 		    SPAN("PLAIN AGEAYg==") },
 		{ SPAN("STLS now"), ERR_SYNTAX, 0, SPAN("") },
 		{ SPAN("GET / HTTP/1.1"), ERR_SYNTAX, 0, SPAN("") },
-		{ SPAN("UTF8"), ERR_SYNTAX, 0, SPAN("") },
+		{ SPAN("utf8"), ERR_NONE, POP3_UTF8, SPAN("") },
+		{ SPAN("UTF8 on"), ERR_SYNTAX, 0, SPAN("") },
+		{ SPAN("LANG"), ERR_NONE, POP3_LANG, SPAN("") },
+		{ SPAN("LANG ja "), ERR_NONE, POP3_LANG, SPAN("ja") },
 	};
 
 	(void)state;

@@ -23,7 +23,9 @@ static const struct tenant_info midori = {
 	.host = "mail.midori.example",
 	.title = "Midori \xe7\xb7\x91",
 	.message_max = 1 << 30,
-	.pop3 = { .unique_ids = "courier", .mark_seen = SAID_NO },
+	.pop3 = { .unique_ids = "courier",
+	    .mark_seen = SAID_NO,
+	    .login_delay = 300 },
 	.refuses_over_quota = true,
 };
 
@@ -89,6 +91,7 @@ test_values_come_back(void **state)
 	assert_int_equal(out.account.tenant.pop3.mark_seen, SAID_NO);
 	assert_true(out.account.tenant.refuses_over_quota);
 	assert_int_equal(out.account.undelete_days, 30);
+	assert_int_equal(out.account.tenant.pop3.login_delay, 300);
 
 	buf_clear(&b);
 	tenants_put_domain(&b, &d);
