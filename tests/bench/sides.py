@@ -274,21 +274,16 @@ class Side:
         that makes the message durable, so that its speed counts for nothing.
         """
         trace = self.directory / ("trace-" + self.name.split()[0].lower())
+        # The first wakes what still starts; strace follows later children.
+        self._send(service)
         watched = subprocess.Popen(
             ["strace", "-f", "-ttt", "-T", "-y", "-o", trace, "-e",
              "trace=fsync,fdatasync,syncfs,sync,msync,sync_file_range",
              *(arg for pid in self.pids() for arg in ("-p", str(pid)))],
             stderr=subprocess.PIPE, text=True)
         try:
-            time.sleep(0.5)
-            if watched.poll() is not None:
-                raise RuntimeError("strace: " + watched.stderr.read())
-            host, port = self.connect(service).split(":")
-            client = {"mx": smtplib.SMTP, "lmtp": smtplib.LMTP}[service]
-            with client(host, int(port), "load.example") as smtp:
-                smtp.sendmail("sender@outside.example", [user(0)],
-                              message(0, 4096))
-                answered = time.time()
+            self._await_trace(watched)
+            answered = self._send(service)
             time.sleep(0.3)
         finally:
             watched.terminate()
@@ -297,6 +292,38 @@ class Side:
         self.filled = None
         return [path for path in _flushed(trace.read_text(), answered)
                 if any(part in path for part in self.durable)]
+
+
+    def _send(self, service):
+        """One message for the first account; answers when it was taken."""
+        host, port = self.connect(service).split(":")
+        client = {"mx": smtplib.SMTP, "lmtp": smtplib.LMTP}[service]
+        with client(host, int(port), "load.example") as smtp:
+            smtp.sendmail("sender@outside.example", [user(0)],
+                          message(0, 4096))
+            return time.time()
+
+    def _await_trace(self, strace):
+        """Waits until every thread of every process is watched."""
+        deadline = time.monotonic() + 20
+        while True:
+            if strace.poll() is not None:
+                raise RuntimeError("strace: " + strace.stderr.read())
+            if all(_traced(pid) for pid in self.pids()):
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError("strace does not reach all processes")
+            time.sleep(0.05)
+
+
+def _traced(pid):
+    for task in pathlib.Path("/proc/%d/task" % pid).glob("*/status"):
+        try:
+            if "TracerPid:\t0\n" in task.read_text():
+                return False
+        except OSError:
+            pass  # it has ended
+    return True
 
 
 def _flushed(text, before):
