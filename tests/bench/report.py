@@ -72,7 +72,7 @@ def flushes_line(flushes):
 def _kind(path):
     """What kind of file a path names, without the bench's own directory."""
     for part, kind in (("/spool/postfix/", "the queue file"),
-                       ("/journal", "the journal"),
+                       ("journal/", "the journal"),
                        ("/tmp/", "the message"), ("/new", "its directory"),
                        ("/cur", "its directory"),
                        ("uidlist", "the uidlist")):

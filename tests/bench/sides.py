@@ -543,7 +543,7 @@ class HikyakuSide(Side):
     """The platform as the demo has it, with a tenant for the bench."""
 
     name = "Hikyaku"
-    durable = ("/Maildir/", "/journal")
+    durable = ("/Maildir/", "journal/")
 
     def __init__(self, *args, build, **kwargs):
         super().__init__(*args, **kwargs)
