@@ -248,11 +248,11 @@ slots_reap(struct ldap_pool *p)
 			s->retired = true;
 		if (!s->retired || s->users > 0)
 			continue;
-		/* Nobody takes a retired slot, so it stays ours. */
+		/* Out of the table first: the readers of others look there. */
+		*s = (struct slot){ .link = NULL };
 		(void)pthread_mutex_unlock(&p->mutex);
 		ldap_link_free(link);
 		(void)pthread_mutex_lock(&p->mutex);
-		*s = (struct slot){ .link = NULL };
 	}
 }
 
@@ -477,8 +477,15 @@ ldap_pool_free(struct ldap_pool *p)
 	(void)pthread_mutex_unlock(&p->mutex);
 	if (p->keeper_runs)
 		(void)pthread_join(p->keeper, NULL);
-	for (size_t i = 0; i < LINKS_MAX; i++)
-		ldap_link_free(p->slots[i].link);
+	for (size_t i = 0; i < LINKS_MAX; i++) {
+		struct ldap_link *link;
+
+		/* Likewise, and its own reader looks for it, too. */
+		(void)pthread_mutex_lock(&p->mutex);
+		link = STEAL(p->slots[i].link);
+		(void)pthread_mutex_unlock(&p->mutex);
+		ldap_link_free(link);
+	}
 	for (unsigned i = 0; i < p->servers_len; i++)
 		free(p->servers[i].uri);
 	if (p->strings[1] != NULL)
