@@ -40,7 +40,7 @@ master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/manage_admin.c master/manage_delete.c \
 	master/manage_find.c master/manage_options.c \
 	master/manage_passwd.c master/manage_purge.c \
-	master/manage_references.c master/manage_set.c \
+	master/manage_references.c master/manage_references.h master/manage_set.c \
 	master/manage_show.c master/manage_tenant.c \
 	master/record.c master/record.h
 master_hikyaku_LDADD = master/libmaster.a tenants/libprovision.a \
