@@ -276,13 +276,8 @@ class Side:
         trace = self.directory / ("trace-" + self.name.split()[0].lower())
         # The first wakes what still starts; strace follows later children.
         self._send(service)
-        watched = subprocess.Popen(
-            ["strace", "-f", "-ttt", "-T", "-y", "-o", trace, "-e",
-             "trace=fsync,fdatasync,syncfs,sync,msync,sync_file_range",
-             *(arg for pid in self.pids() for arg in ("-p", str(pid)))],
-            stderr=subprocess.PIPE, text=True)
+        watched = self._watch(trace)
         try:
-            self._await_trace(watched)
             answered = self._send(service)
             time.sleep(0.3)
         finally:
@@ -303,17 +298,25 @@ class Side:
                           message(0, 4096))
             return time.time()
 
-    def _await_trace(self, strace):
-        """Waits until every thread of every process is watched."""
-        deadline = time.monotonic() + 20
-        while True:
-            if strace.poll() is not None:
-                raise RuntimeError("strace: " + strace.stderr.read())
-            if all(_traced(pid) for pid in self.pids()):
-                return
-            if time.monotonic() > deadline:
-                raise RuntimeError("strace does not reach all processes")
-            time.sleep(0.05)
+    def _watch(self, trace):
+        """strace, once it watches every thread of every process: one that was
+        begun while it looked for them asks for another look."""
+        for _ in range(10):
+            strace = subprocess.Popen(
+                ["strace", "-f", "-ttt", "-T", "-y", "-o", trace, "-e",
+                 "trace=fsync,fdatasync,syncfs,sync,msync,sync_file_range",
+                 *(arg for pid in self.pids() for arg in ("-p", str(pid)))],
+                stderr=subprocess.PIPE, text=True)
+            deadline = time.monotonic() + 3
+            while strace.poll() is None and time.monotonic() < deadline:
+                left = [pid for pid in self.pids() if not _traced(pid)]
+                if not left:
+                    return strace
+                time.sleep(0.05)
+            strace.terminate()
+            said = strace.communicate()[1]
+        raise RuntimeError("strace does not watch %s: %s" % (
+            ", ".join(map(str, left)), said))
 
 
 def _traced(pid):

@@ -81,6 +81,7 @@ def test_login_refused_imap(platform, bystander, case):
     assert login in line
 
 
+@pytest.mark.plain_only
 def test_unknown_user_is_not_told(platform):
     """Wrong password and unknown user get the same words."""
     texts = set()

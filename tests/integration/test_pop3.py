@@ -612,6 +612,7 @@ def test_reload(make_platform):
         assert w.pop3(b"QUIT").startswith(b"+OK")
 
 
+@pytest.mark.plain_only
 def test_idle_session_processes_end(make_platform):
     """A session process without clients ends after a while; a client that
     comes at that moment is served all the same."""
