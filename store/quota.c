@@ -205,7 +205,8 @@ total_count(struct account *a, struct usage *u, bool write,
 		return -1;
 	if (!write)
 		return 0;
-	/* Counted while others worked: good enough for now, but no start. */
+	/* What others did meanwhile may be missing: an answer to this question,
+	 * but nothing that later changes could be added to. */
 	if (steady)
 		total_put(a, u, header);
 	else

@@ -115,7 +115,7 @@ search_result(struct ldap_link *l, struct search *s, LDAPMessage *message)
 	case LDAP_NO_SUCH_OBJECT:
 		search_end(s, LDAP_SEARCHED);
 		return;
-	/* The server is going, or cannot for now: another one may. */
+	/* Not an answer about the entry: the pool asks another server. */
 	case LDAP_BUSY:
 	case LDAP_UNAVAILABLE:
 	case LDAP_UNWILLING_TO_PERFORM:
