@@ -114,6 +114,25 @@ def make_platform(installed):
         _finish(each)
 
 
+@pytest.fixture
+def power_platform(installed):
+    """A platform whose store lies on the file system that loses power."""
+    # Here, since only these tests need it.
+    from crash.power import PowerPlatform, why_not
+
+    reason = why_not(BUILD)
+    if reason:
+        pytest.skip(reason)
+    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-power-"))
+    platform = PowerPlatform(root, BUILD, installed=installed)
+    try:
+        platform.create()
+        platform.start()
+        yield platform
+    finally:
+        platform.destroy()
+
+
 @pytest.fixture(scope="module")
 def make_root():
     """make_root(): a directory that daemons under other users can reach."""

@@ -2,18 +2,14 @@
 """deliveryd's journal from outside: trouble with the disk, what waits, and how
 soon a session that waits is told."""
 
-import pathlib
 import re
 import statistics
-import tempfile
 import threading
 import time
 
 import pytest
-from conftest import BUILD
 from support.wire import Wire
 
-from crash.power import PowerPlatform, why_not
 
 pytestmark = pytest.mark.plain_only
 
@@ -50,21 +46,6 @@ def numbers_in(platform, login):
                 assert item[1].endswith(b"end %d\r\n" % number)
                 found.append(number)
     return found
-
-
-@pytest.fixture
-def power_platform(installed):
-    reason = why_not(BUILD)
-    if reason:
-        pytest.skip(reason)
-    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-journal-"))
-    platform = PowerPlatform(root, BUILD, installed=installed)
-    try:
-        platform.create()
-        platform.start()
-        yield platform
-    finally:
-        platform.destroy()
 
 
 def used(platform):

@@ -4,32 +4,14 @@
 tests/crash/run does the same two hundred times.
 """
 
-import pathlib
 import secrets
-import tempfile
 
 import pytest
-from conftest import BUILD
 
 from crash.cuts import Series
-from crash.power import PowerPlatform, dice_of, why_not
+from crash.power import dice_of
 
 CUTS, KILLS = 12, 4
-
-
-@pytest.fixture
-def power_platform(installed):
-    reason = why_not(BUILD)
-    if reason:
-        pytest.skip(reason)
-    root = pathlib.Path(tempfile.mkdtemp(prefix="hk-crash-"))
-    platform = PowerPlatform(root, BUILD, installed=installed)
-    try:
-        platform.create()
-        platform.start()
-        yield platform
-    finally:
-        platform.destroy()
 
 
 @pytest.mark.plain_only
