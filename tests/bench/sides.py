@@ -73,6 +73,10 @@ def descendants(pids):
     return found
 
 
+class NotServing(Exception):
+    """A side does not come up: its row is a failed one."""
+
+
 class Side:
     """What rows use; subclasses set name and fill the rest in."""
 
@@ -114,8 +118,12 @@ class Side:
         """Starts everything again on the same state."""
         raise NotImplementedError
 
+    def running(self):
+        """Raises NotServing, with the reason, when a server has ended."""
+
     def serves(self, deadline):
-        """Waits until every service has served somebody."""
+        """Waits until every service has served somebody; NotServing names the
+        one that does not."""
         for service, session in (("mx", self._smtp), ("lmtp", self._smtp),
                                  ("pop3", self._pop3), ("imap", self._imap)):
             while True:
@@ -123,9 +131,11 @@ class Side:
                     session(int(self.connect(service).split(":")[1]))
                     break
                 except (OSError, EOFError, poplib.error_proto,
-                        imaplib.IMAP4.error, smtplib.SMTPException):
+                        imaplib.IMAP4.error, smtplib.SMTPException) as e:
+                    self.running()
                     if time.monotonic() > deadline:
-                        raise
+                        raise NotServing("%s, %s: %s" % (
+                            self.name, service, e)) from None
                     time.sleep(0.005)
 
     @staticmethod
@@ -470,14 +480,19 @@ class PeerSide(Side):
     def halt(self):
         self.postfix.root.stop()
         self.dovecot.root.stop()
-        # Of kill -9 some pid files stay, which the next start asks about.
-        for name in ("/run/dovecot/master.pid",
-                     "/var/spool/postfix/pid/master.pid"):
-            self.dovecot.root.path(name).unlink(missing_ok=True)
+        # Killed, Postfix leaves its pid file, which its next start asks about.
+        self.postfix.root.path(
+            "/var/spool/postfix/pid/master.pid").unlink(missing_ok=True)
 
     def boot(self):
         self.dovecot.root.start(self.dovecot.command())
         self.postfix.root.start(["/usr/sbin/postfix", "start-fg"])
+
+    def running(self):
+        for server in (self.dovecot, self.postfix):
+            if not server.root.alive():
+                raise NotServing("%s has ended: %s" % (
+                    server.name, server.log()[-500:]))
 
     def smtp_source(self, messages, sessions, octets, target, recipient):
         """Messages a second that Postfix's own load generator gets
