@@ -505,13 +505,10 @@ class PeerSide(Side):
         return messages / (time.monotonic() - begun)
 
     def lookups(self, tools, clients, users, seconds):
-        first = subprocess.run(
-            ["pgrep", "-P", str(self.dovecot.root.process.pid)],
-            capture_output=True, text=True, check=True).stdout.split()[0]
         return [tools / "load", "--script", HERE / "scripts/userdb.load",
                 "--connect",
-                "/proc/%s/root/run/dovecot/auth-userdb" % first, "--clients",
-                clients, "--users", users, "--per-connection", 0,
+                "/proc/%d/root/run/dovecot/auth-userdb"
+                % self.dovecot.root.first(), "--clients", clients, "--users", users, "--per-connection", 0,
                 *(("--seconds", seconds, "--warmup", 1) if seconds
                   else ("--operations", users))]
 

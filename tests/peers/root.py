@@ -18,6 +18,7 @@ Needs root: these servers run under several users.
 
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -202,22 +203,35 @@ class PrivateRoot:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def first(self):
+        """The pid of the instance's first process, or None when it ended."""
+        pids = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid)],
+            capture_output=True, text=True, check=False).stdout.split()
+        return int(pids[0]) if pids else None
+
     def run(self, argv, **kwargs):
         """Runs a command beside the server, inside the instance."""
-        first = subprocess.run(
-            ["pgrep", "-P", str(self.process.pid)],
-            capture_output=True, text=True, check=True).stdout.split()[0]
         return subprocess.run(
-            ["nsenter", "--target", first, "--mount", "--pid", "--root",
-             "--wd=/", *argv], **kwargs)
+            ["nsenter", "--target", str(self.first()), "--mount", "--pid",
+             "--root", "--wd=/", *argv], **kwargs)
 
     def stop(self):
-        """Ends every process of the instance."""
+        """Ends every process of the instance.  The first process of a pid
+        namespace ends after all others, so that no socket of theirs is bound
+        any more when it has."""
         if self.process is None:
             return
         if self.process.poll() is None:
+            first = self.first()
+            end = os.pidfd_open(first) if first else None
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+            if end is not None:
+                ended, _, _ = select.select([end], [], [], 30)
+                os.close(end)
+                if not ended:
+                    raise RuntimeError("process %d does not end" % first)
         self.process = None
 
     def log(self):
