@@ -36,6 +36,7 @@ enum handoff_tag {
 	TAG_UNIQUE_IDS,
 	TAG_MARK_SEEN,
 	TAG_QUOTA_MESSAGES,
+	TAG_TITLE,
 	TAG_LOGIN_DELAY,
 	TAG_UTF8,
 	TAG_LANGUAGE,
@@ -101,6 +102,7 @@ handoff_send(int fd, const struct handoff *h, int client_fd, struct span input,
 	packet_put_u64(&b, TAG_TLS, h->tls);
 	packet_put_u64(&b, TAG_QUOTA_OCTETS, h->quota_octets);
 	packet_put_u64(&b, TAG_QUOTA_MESSAGES, h->quota_messages);
+	packet_put_str(&b, TAG_TITLE, h->title);
 	packet_put_u64(&b, TAG_MESSAGE_MAX, h->message_max);
 	put_pop3(&b, h);
 	put_choices(&b, h);
@@ -243,6 +245,8 @@ get_field(struct handoff *h, struct span *input, uint8_t tag, struct span value)
 		return packet_u64(value, &h->quota_octets);
 	case TAG_QUOTA_MESSAGES:
 		return packet_u64(value, &h->quota_messages);
+	case TAG_TITLE:
+		return get_text(value, h->title);
 	case TAG_MESSAGE_MAX:
 		return packet_u64(value, &h->message_max);
 	case TAG_INPUT:

@@ -27,6 +27,7 @@ struct handoff {
 	char login[321];    /* as the client gave it */
 	char mechanism[32]; /* "PLAIN", "PASS", "LOGIN", … */
 	char tag[129];      /* IMAP: tag of the login command */
+	char title[128];    /* what the brand calls itself, UTF-8 */
 	struct conn_peer peer;
 	bool tls;              /* the client's side is encrypted */
 	uint64_t quota_octets; /* 0: none */

@@ -98,6 +98,12 @@ mail_parameter(struct span key, struct span value, bool trusted,
 		mail->id = value;
 		return 0;
 	}
+	if (trusted && span_eq_nocase(key, SPAN("HKROOM"))) {
+		if (!span_eq_nocase(value, SPAN("ASKED")))
+			return err_set(err, ERR_SYNTAX, "HKROOM: no word");
+		mail->room_asked = true;
+		return 0;
+	}
 	return err_set(
 	    err, ERR_POLICY, "parameter %.*s is not known", SPAN_FMT(key));
 }

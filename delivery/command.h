@@ -33,11 +33,16 @@ enum lmtp_verb lmtp_verb_parse(struct span line, struct span *argument_out);
  * "FROM:" Reverse-path *( SP esmtp-param )         RFC 5321 section 4.1.1.2
  *
  * Parameters: SIZE (RFC 1870), BODY=7BIT or 8BITMIME (RFC 6152), SMTPUTF8
- * (RFC 6531), and, if trusted, one of ours:
+ * (RFC 6531), and, if trusted, those of ours:
  *
  *	HKID=11( ALPHA / DIGIT )
  *
- * the id under which the sender's log speaks of the message.
+ * the id under which the sender's log speaks of the message; and
+ *
+ *	HKROOM=ASKED
+ *
+ * the sender has asked before whether the mailboxes have room, and has told
+ * its own client that they do.
  *
  * Errors: ERR_SYNTAX (501); ERR_POLICY, a parameter we do not know (555);
  *         ERR_LIMIT, a path too long (501).
@@ -46,6 +51,7 @@ struct lmtp_mail {
 	struct mailaddr reverse_path; /* borrowed from the argument */
 	uint64_t size_octets;         /* 0: not said */
 	bool utf8;
+	bool room_asked;
 	struct span id; /* HKID, or empty */
 };
 int lmtp_mail_parse(

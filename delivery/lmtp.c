@@ -36,7 +36,8 @@ lmtp_transaction_reset(struct lmtp_session *s)
 	free(s->recipients);
 	s->recipients = NULL;
 	s->recipient_count = s->recipient_room = 0;
-	s->mail = s->utf8 = s->in_data = false;
+	s->mail = s->utf8 = s->room_asked = s->in_data = false;
+	s->size_octets = 0;
 	s->reverse_path[0] = '\0';
 	spool_fini(&s->spool);
 }
@@ -57,8 +58,9 @@ lmtp_lhlo(struct lmtp_session *s, struct span argument)
 	s->errors = 0;
 	conn_write_fmt(s->conn,
 	    "250-%s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
-	    "250-ENHANCEDSTATUSCODES\r\n250 SIZE %llu\r\n",
+	    "%s250-ENHANCEDSTATUSCODES\r\n250 SIZE %llu\r\n",
 	    daemon_conf(s->lmtp->daemon)->hostname,
+	    s->trusted ? "250-HKROOM\r\n" : "",
 	    (unsigned long long)s->conf->message_max);
 }
 
@@ -97,6 +99,8 @@ lmtp_mail(struct lmtp_session *s, struct span argument)
 	memcpy(s->reverse_path, buf_str(&path), path.len + 1);
 	s->id = mail.id.len > 0 ? log_id_of(mail.id) : log_id_new();
 	s->utf8 = mail.utf8;
+	s->room_asked = mail.room_asked;
+	s->size_octets = mail.size_octets;
 	s->mail = true;
 	lmtp_reply(s, 250, "2.1.0", "Ok");
 }

@@ -47,6 +47,8 @@ struct lmtp_session {
 	/* The transaction: */
 	bool mail;
 	bool utf8;
+	bool room_asked;      /* by the sender, before */
+	uint64_t size_octets; /* announced; 0: not said */
 	struct log_id id; /* the sender's for this message, or the session's */
 	char reverse_path[512];
 	struct lmtp_recipient *recipients;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "delivery/lmtp_private.h"
+#include "delivery/quota.h"
 
 static bool
 on_this_node(const struct lmtp_session *s, const struct recipient *r)
@@ -43,6 +44,31 @@ recipient_put(
 	return true;
 }
 
+/* A full mailbox: as the brand wants it, for later or never. */
+static bool
+rcpt_has_room(struct lmtp_session *s, const struct recipient *r)
+{
+	bool refuses = r->account.tenant.refuses_over_quota, fits;
+	struct err err = ERR_INIT;
+
+	if (quota_ask(s->lmtp->placer, &r->account, s->size_octets, &fits,
+		&err) == -1) {
+		/* It will be seen whether the mail can be stored. */
+		log_warning(&s->log, "quota not known",
+		    log_span("recipient", span_str(r->address)), log_err(&err));
+		return true;
+	}
+	if (fits)
+		return true;
+	log_notice(&s->log, "mailbox full",
+	    log_str("tenant", r->account.tenant.name),
+	    log_span("recipient", span_str(r->address)),
+	    log_u64("octets", s->size_octets));
+	lmtp_reply(s, refuses ? 552 : 452, refuses ? "5.2.2" : "4.2.2",
+	    "Quota exceeded (mailbox is full)");
+	return false;
+}
+
 static void
 rcpt_accept(
     struct lmtp_session *s, struct span address, struct resolution *resolution)
@@ -65,6 +91,10 @@ rcpt_accept(
 			    "The address leads out of this platform");
 		return;
 	}
+	/* One full mailbox keeps no mail from the others of a list. */
+	if (!s->room_asked && resolution->outcome == RESOLVE_MAILBOX &&
+	    !rcpt_has_room(s, &resolution->recipients[0]))
+		return;
 	if (recipient_put(s, address, resolution))
 		lmtp_reply(s, 250, "2.1.5", "Ok");
 	else

@@ -10,6 +10,7 @@ delivery_libdelivery_a_SOURCES = \
 	delivery/deliver.c delivery/deliver.h \
 	delivery/lmtp.c delivery/lmtp.h delivery/lmtp_private.h \
 	delivery/place.c delivery/place.h \
+	delivery/quota.c delivery/quota.h \
 	delivery/rcpt.c \
 	delivery/record.c delivery/record.h \
 	delivery/trace.c delivery/trace.h

@@ -16,6 +16,7 @@ struct imap_opening {
 	char tag[IMAP_TAG_MAX + 1];
 	char account_id[65];
 	struct conn_peer peer;
+	char address[321], title[128], language[16];
 	struct quota_limits limits;
 	struct buf input;
 };
@@ -40,6 +41,10 @@ opening_new(const struct handoff *h, struct span input)
 	(void)snprintf(
 	    o->account_id, sizeof(o->account_id), "%s", h->account_id);
 	o->peer = h->peer;
+	(void)snprintf(o->address, sizeof(o->address), "%s", h->address);
+	(void)snprintf(o->title, sizeof(o->title), "%s", h->title);
+	(void)snprintf(
+	    o->language, sizeof(o->language), "%s", h->user_language);
 	o->limits = (struct quota_limits){ h->quota_octets, h->quota_messages };
 	buf_init(&o->input, SESSION_INPUT_MAX);
 	buf_append(&o->input, input);
@@ -289,6 +294,7 @@ static int
 session_open(struct imap_session *s, struct err *err)
 {
 	struct imap_opening *o = s->opening;
+	const struct quota_owner owner = { o->address, o->title, o->language };
 
 	conn_set_peer(s->conn, &o->peer);
 	conn_tenant(s->conn, s->log.tenant);
@@ -300,6 +306,7 @@ session_open(struct imap_session *s, struct err *err)
 		err) == -1)
 		return -1;
 	account_limits(s->account, &o->limits);
+	account_owner(s->account, &owner);
 	return 0;
 }
 

@@ -23,13 +23,13 @@ master_libmaster_a_SOURCES = \
 daemon_PROGRAMS += master/hikyakud
 master_hikyakud_SOURCES = master/hikyakud.c
 master_hikyakud_LDADD = master/libmaster.a tenants/libtenants.a \
-	store/libstore.a common/libcommon.a \
+	store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 daemon_PROGRAMS += master/metricsd
 master_metricsd_SOURCES = master/metricsd.c
 master_metricsd_LDADD = master/libmaster.a store/libstore.a \
-	common/libcommon.a $(MICROHTTPD_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+	mime/libmime.a common/libcommon.a $(MICROHTTPD_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \

@@ -29,4 +29,12 @@ void quoted_printable_decode(struct span text, struct buf *out);
 int encoded_words_decode(
     struct span value, struct buf *utf8_out, struct err *err);
 
+/*
+ * Appends text of ours, UTF-8 without control characters, as it may stand in a
+ * field: as it is when it is ASCII, else as encoded words, each on a line of
+ * its own.  As a display name it is quoted, too.
+ */
+void encoded_words_format(struct span utf8, struct buf *out);
+void display_name_format(struct span utf8, struct buf *out);
+
 #endif

@@ -4,7 +4,7 @@ mime_libmime_a_SOURCES = \
 	mime/addrlist.c mime/addrlist.h \
 	mime/charset.c mime/charset.h \
 	mime/content.c mime/content.h \
-	mime/encoded.c mime/encoded.h \
+	mime/encoded.c mime/encoded.h mime/encoded_format.c \
 	mime/lex.c mime/lex.h \
 	mime/structure.c mime/structure.h \
 	mime/address.c mime/address.h \

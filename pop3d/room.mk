@@ -53,9 +53,9 @@ pop3d_pop3d_LDADD = pop3d/libpop3d.a tenants/libtenants.a store/libstore.a \
 unit_tests += tests/unit/test_maildrop
 tests_unit_test_maildrop_SOURCES = tests/unit/test_maildrop.c
 tests_unit_test_maildrop_LDADD = pop3d/libpop3d.a store/libstore.a \
-	common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+	mime/libmime.a common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_unique_id
 tests_unit_test_unique_id_SOURCES = tests/unit/test_unique_id.c
 tests_unit_test_unique_id_LDADD = pop3d/libpop3d.a store/libstore.a \
-	common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
+	mime/libmime.a common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)

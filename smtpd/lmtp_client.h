@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/cleanup.h"
 #include "common/err.h"
@@ -57,5 +58,15 @@ struct lmtp_recipient {
  */
 int lmtp_deliver(struct lmtp_client *c, const struct lmtp_message *m,
     struct lmtp_recipient *recipients, size_t count, struct err *err);
+
+/*
+ * Asks whether deliveryd would take a message of so many octets (0: not known)
+ * for a mailbox now: to has its answer to RCPT.  lmtp_deliver then says that
+ * this was asked, so that what RCPT let in is not kept out later.
+ *
+ * -1 with ERR_TEMP: deliveryd could not be asked.
+ */
+int lmtp_ask_room(struct lmtp_client *c, const char *id, uint64_t octets,
+    struct lmtp_recipient *to, struct err *err);
 
 #endif

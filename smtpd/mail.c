@@ -51,6 +51,7 @@ transaction_new(struct smtp_session *s, const struct smtp_mail *m)
 	memcpy(t->reverse_path, buf_str(&path), path.len + 1);
 	t->id = log_id_new();
 	t->body_8bit = m->body_8bit;
+	t->size_octets = m->has_size ? m->size : 0;
 	spool_init(&t->spool, SPOOL_MEMORY, smtp_server_spool_fd(s->server));
 	return t;
 }

@@ -68,6 +68,35 @@ leads_outside(const struct resolution *resolution)
 	return false;
 }
 
+/*
+ * Asks deliveryd, where the mailbox has limits.  Not for a list: one full
+ * mailbox keeps no mail from the others.  When there is no answer, the end of
+ * the data will tell.
+ */
+static bool
+rcpt_has_room(struct smtp_session *s, struct span address,
+    const struct resolution *resolution)
+{
+	const struct recipient *r = &resolution->recipients[0];
+	struct lmtp_recipient to = { .forward_path = r->address };
+	struct err err = ERR_INIT;
+
+	if (resolution->outcome != RESOLVE_MAILBOX ||
+	    (r->account.quota_octets == 0 && r->account.quota_messages == 0) ||
+	    final_known(s->transaction, r))
+		return true;
+	if (lmtp_ask_room(smtp_server_lmtp(s->server), s->transaction->id.text,
+		s->transaction->size_octets, &to, &err) == -1) {
+		log_warning(&s->log, "room in a mailbox not known",
+		    log_span("recipient", address), log_err(&err));
+		return true;
+	}
+	if (to.code / 100 == 2)
+		return true;
+	rcpt_refuse(s, address, to.code, to.enhanced, to.text);
+	return false;
+}
+
 static void
 rcpt_accept(struct smtp_session *s, struct span address,
     const struct resolution *resolution)
@@ -95,6 +124,8 @@ rcpt_accept(struct smtp_session *s, struct span address,
 		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
 		return;
 	}
+	if (!rcpt_has_room(s, address, resolution))
+		return;
 	if (!recipient_add(t, address, resolution)) {
 		smtp_reply(s, 451, "4.3.0", "Out of memory");
 		return;

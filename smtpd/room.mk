@@ -9,6 +9,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/data.c \
 	smtpd/ehlo.c \
 	smtpd/lmtp_client.c smtpd/lmtp_client.h \
+	smtpd/lmtp_link.c smtpd/lmtp_link.h \
 	smtpd/mail.c \
 	smtpd/rcpt.c \
 	smtpd/reply.c \

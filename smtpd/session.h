@@ -34,6 +34,7 @@ struct smtp_transaction {
 	struct log_id id; /* of the message, in every log and trace field */
 	char reverse_path[MAILADDR_PATH_MAX];
 	bool body_8bit;
+	uint64_t size_octets; /* announced; 0: not said */
 	struct smtp_recipient *recipients;
 	size_t recipients_len;
 	struct recipient *finals; /* accounts, each once */

@@ -87,6 +87,7 @@ store_new(const struct store_options *options, struct store **store_out,
 	store_hostname(s->hostname);
 	(void)pthread_mutex_init(&s->mutex, NULL);
 	(void)watch_init(&s->watch);
+	(void)pthread_mutex_init(&s->owners_mutex, NULL);
 	*store_out = s;
 	return 0;
 }
@@ -123,6 +124,7 @@ store_free(struct store *s)
 		return;
 	store_trim_cache(s, 0);
 	watch_fini(&s->watch);
+	owners_fini(s);
 	(void)pthread_mutex_destroy(&s->mutex);
 	fd_close(s->fd);
 	free(s->path);

@@ -9,6 +9,7 @@
  *	store.mutex	accounts, folders, who has them open, the cache's list
  *	folder.mutex	the folder's current view and who rests
  *	store.watch.mutex	watch descriptors and who waits for news
+ *	store.owners_mutex	owners
  *
  * Only the turn is ever held across I/O (and account_open, the first time).
  */
@@ -29,6 +30,7 @@
 #include "store/view_edit.h"
 
 #define ACCOUNT_BUCKETS 1024 /* a power of two */
+#define OWNERS_MAX 2048      /* likewise */
 
 struct watch_entry {
 	int wd;
@@ -40,6 +42,13 @@ struct watches {
 	int fd;
 	struct watch_entry *entries; /* ascending by wd */
 	size_t room, count;
+};
+
+/* Whom to tell that a mailbox gets full: quota_owner of quota.h. */
+struct owner {
+	char account[STORE_TENANT_MAX + STORE_ACCOUNT_MAX + 2]; /* its text */
+	char address[321], title[128], language[16];
+	bool far_away; /* far from the next warning when last looked at */
 };
 
 struct store {
@@ -59,6 +68,9 @@ struct store {
 	size_t idle_octets;
 
 	struct watches watch;
+
+	pthread_mutex_t owners_mutex;
+	struct owner **owners; /* OWNERS_MAX places, by hash, or NULL */
 };
 
 struct account {
@@ -268,6 +280,22 @@ int keywordfile_write(
 /* The number of a keyword, made if need be.  With turn and lock. */
 int folder_keyword(
     struct folder *f, struct span name, unsigned *number_out, struct err *err);
+
+/* ---- quota.c ---- */
+/* What maildirsize says; counted only if it is over the limits. */
+bool quota_peek(struct account *a, struct usage *out);
+
+/* ---- owner.c ---- */
+void owners_fini(struct store *s);
+/* Copies what is known; false: nothing. */
+bool owner_get(struct account *a, struct owner *out);
+void owner_set_far(struct account *a, bool far_away);
+
+/* ---- warning.c ---- */
+/* Tells the owner what they have not been told yet; full: mail was refused. */
+void warning_look(struct account *a, const struct usage *usage, bool full);
+/* After a change of the files, by what maildirsize says then. */
+void warning_after(struct account *a, bool grew);
 
 /* ---- quota_count.c ---- */
 /*

@@ -19,6 +19,11 @@
  * that have the limits from there. */
 #define GROWS_TO ((off_t)64 * 1024)
 
+/* Below it no change is looked at for a warning. */
+#define FAR_PERCENT 70
+/* From here on mail that does not fit is told as a full mailbox. */
+#define FULL_PERCENT 95
+
 /* ---- limits ---- */
 
 static bool
@@ -112,6 +117,7 @@ enum total {
 	TOTAL_GOOD,
 	TOTAL_ABSENT,
 	TOTAL_COUNT, /* it must be counted */
+	TOTAL_OVER,  /* likewise: over the limits, and perhaps by mistake */
 };
 
 /*
@@ -148,7 +154,7 @@ total_read(struct account *a, bool fresh, struct usage *u,
 	/* Nobody's fault is believed long when it keeps mail out. */
 	if (good && !usage_fits(u, 0, 0) &&
 	    (m.lines > 1 || st.st_mtime + STALE_S < time(NULL)))
-		good = false;
+		return TOTAL_OVER;
 	return good ? TOTAL_GOOD : TOTAL_COUNT;
 }
 
@@ -248,8 +254,30 @@ total_repair(struct account *a, bool count, struct usage *u, struct err *err)
 	return done;
 }
 
-int
-account_usage(struct account *a, struct usage *out, struct err *err)
+bool
+quota_peek(struct account *a, struct usage *out)
+{
+	struct maildirsize header;
+	struct usage counted;
+	enum total total;
+	bool fresh;
+
+	for (int tries = 0; tries < 2; tries++) {
+		*out = (struct usage){ .limits = limits_get(a, &fresh) };
+		/* Who has just been opened knows no limits; the file does. */
+		if (!limited(&out->limits))
+			out->limits = (struct quota_limits){ UINT64_MAX, 0 };
+		total = total_read(a, fresh, out, &header);
+		if (total != TOTAL_OVER)
+			break;
+		if (total_repair(a, true, &counted, NULL) == -1)
+			break;
+	}
+	return total == TOTAL_GOOD;
+}
+
+static int
+usage_get(struct account *a, struct usage *out, struct err *err)
 {
 	struct maildirsize header;
 	struct quota_limits said;
@@ -267,10 +295,37 @@ account_usage(struct account *a, struct usage *out, struct err *err)
 }
 
 int
+account_usage(struct account *a, struct usage *out, struct err *err)
+{
+	if (usage_get(a, out, err) == -1)
+		return -1;
+	if (limited(&out->limits))
+		warning_look(a, out, false);
+	return 0;
+}
+
+int
 account_recount(struct account *a, struct usage *out, struct err *err)
 {
 	*out = (struct usage){ 0 };
-	return total_repair(a, true, out, err);
+	if (total_repair(a, true, out, err) == -1)
+		return -1;
+	if (limited(&out->limits))
+		warning_look(a, out, false);
+	return 0;
+}
+
+/* Whether a change of this size can be the one that brings news. */
+static bool
+far_from_news(struct usage u, uint64_t octets, uint64_t messages)
+{
+	/* No size was announced. */
+	if (octets == 0)
+		return false;
+	if (__builtin_add_overflow(u.octets, octets, &u.octets) ||
+	    __builtin_add_overflow(u.messages, messages, &u.messages))
+		return false;
+	return usage_percent(&u) < FAR_PERCENT;
 }
 
 int
@@ -286,8 +341,12 @@ account_room(
 		return 0;
 	if (account_usage(a, &u, err) == -1)
 		return -1;
+	owner_set_far(a, far_from_news(u, octets, messages));
 	if (usage_fits(&u, octets, messages))
 		return 0;
+	/* A message that is too large alone does not make it full. */
+	if (usage_percent(&u) >= FULL_PERCENT)
+		warning_look(a, &u, true);
 	return err_set_at(
 	    err, ERR_LIMIT, EDQUOT, __FILE__, __LINE__, "the mailbox is full");
 }
@@ -336,4 +395,6 @@ quota_end(struct quota_change *change, int64_t octets, int64_t messages)
 		change_append(change->account, octets, messages);
 	fd_close(change->fd);
 	change->fd = -1;
+	if (octets != 0 || messages != 0)
+		warning_after(change->account, octets > 0 || messages > 0);
 }

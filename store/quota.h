@@ -36,12 +36,28 @@ struct quota_limits {
 /* What the directory says now. */
 void account_limits(struct account *a, const struct quota_limits *limits);
 
+/*
+ * Whom mail about the quota is for (warning.h), and in whose name it is
+ * written.  Copied; a store keeps some thousands of them, also beyond the life
+ * of a struct account.
+ */
+struct quota_owner {
+	const char *address;  /* primary */
+	const char *title;    /* what the brand calls itself, UTF-8, or "" */
+	const char *language; /* "ja", "en-GB", or "" */
+};
+void account_owner(struct account *a, const struct quota_owner *owner);
+
 struct usage {
 	uint64_t octets, messages;
 	struct quota_limits limits; /* that hold for the account */
 };
 
-/* Counts the files only if maildirsize is not good. */
+/*
+ * Counts the files only if maildirsize is not good.  Here, and after a change
+ * of the files that makes it necessary, the owner is told of a mailbox that
+ * gets full.
+ */
 int account_usage(struct account *a, struct usage *out, struct err *err);
 /* Counts the files in any case, and corrects maildirsize. */
 int account_recount(struct account *a, struct usage *out, struct err *err);

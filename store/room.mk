@@ -23,6 +23,7 @@ store_libstore_a_SOURCES = \
 	store/message.h \
 	store/mutf7.c \
 	store/name.c store/name.h \
+	store/owner.c \
 	store/quota.c store/quota.h store/quota_count.c \
 	store/placing.c store/placing.h \
 	store/recent.c \
@@ -42,63 +43,64 @@ store_libstore_a_SOURCES = \
 	store/view_edit.c store/view_edit.h \
 	store/view_layout.h \
 	store/view_pack.c \
+	store/warning.c store/warning.h store/warning_text.c \
 	store/watch.c
 
 unit_tests += tests/unit/test_store
 tests_unit_test_store_SOURCES = tests/unit/test_store.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
-tests_unit_test_store_LDADD = store/libstore.a common/libcommon.a \
+tests_unit_test_store_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_store_formats
 tests_unit_test_store_formats_SOURCES = tests/unit/test_store_formats.c
-tests_unit_test_store_formats_LDADD = store/libstore.a common/libcommon.a \
+tests_unit_test_store_formats_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
 
 fuzz_targets += tests/fuzz/fuzz_uidlist tests/fuzz/fuzz_mailbox_name
 tests_fuzz_fuzz_uidlist_SOURCES = tests/fuzz/fuzz_uidlist.c
-tests_fuzz_fuzz_uidlist_LDADD = store/libstore.a common/libcommon.a
+tests_fuzz_fuzz_uidlist_LDADD = store/libstore.a mime/libmime.a common/libcommon.a
 tests_fuzz_fuzz_uidlist_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_mailbox_name_SOURCES = tests/fuzz/fuzz_mailbox_name.c
-tests_fuzz_fuzz_mailbox_name_LDADD = store/libstore.a common/libcommon.a \
+tests_fuzz_fuzz_mailbox_name_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS)
 tests_fuzz_fuzz_mailbox_name_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 fuzz_targets += tests/fuzz/fuzz_unique_id
 tests_fuzz_fuzz_unique_id_SOURCES = tests/fuzz/fuzz_unique_id.c
-tests_fuzz_fuzz_unique_id_LDADD = store/libstore.a common/libcommon.a \
+tests_fuzz_fuzz_unique_id_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS)
 tests_fuzz_fuzz_unique_id_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 check_PROGRAMS += tests/tools/store_tool
 tests_tools_store_tool_SOURCES = tests/tools/store_tool.c
-tests_tools_store_tool_LDADD = store/libstore.a common/libcommon.a \
+tests_tools_store_tool_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS)
 
 unit_tests += tests/unit/test_store_threads
 tests_unit_test_store_threads_SOURCES = tests/unit/test_store_threads.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
-tests_unit_test_store_threads_LDADD = store/libstore.a common/libcommon.a \
+tests_unit_test_store_threads_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_records
 tests_unit_test_records_SOURCES = tests/unit/test_records.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
-tests_unit_test_records_LDADD = store/libstore.a common/libcommon.a \
+tests_unit_test_records_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(BDB_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_quota
 tests_unit_test_quota_SOURCES = tests/unit/test_quota.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
-tests_unit_test_quota_LDADD = store/libstore.a common/libcommon.a \
-	$(OPENSSL_LIBS) $(unit_ldadd)
+tests_unit_test_quota_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
+	$(ICU_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
 
 fuzz_targets += tests/fuzz/fuzz_maildirsize
 tests_fuzz_fuzz_maildirsize_SOURCES = tests/fuzz/fuzz_maildirsize.c
-tests_fuzz_fuzz_maildirsize_LDADD = store/libstore.a common/libcommon.a
+tests_fuzz_fuzz_maildirsize_LDADD = store/libstore.a mime/libmime.a common/libcommon.a
 tests_fuzz_fuzz_maildirsize_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 
 unit_tests += tests/unit/test_removal
 tests_unit_test_removal_SOURCES = tests/unit/test_removal.c
-tests_unit_test_removal_LDADD = store/libstore.a common/libcommon.a \
+tests_unit_test_removal_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)

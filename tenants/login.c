@@ -178,6 +178,7 @@ handoff_of(const struct login *l, const struct login_result *result)
 	h->tls = conn_tls(l->conn);
 	h->quota_octets = a->quota_octets;
 	h->quota_messages = a->quota_messages;
+	(void)snprintf(h->title, sizeof(h->title), "%s", a->tenant.title);
 	h->message_max =
 	    a->message_max != 0 ? a->message_max : a->tenant.message_max;
 	handoff_pop3(&a->tenant.pop3, h);

@@ -32,6 +32,7 @@ sample(void)
 		.tls = true,
 		.quota_octets = UINT64_MAX,
 		.quota_messages = 1000,
+		.title = "Midori \xe7\xb7\x91",
 		.message_max = 1,
 		.unique_ids = "%08Xu%08Xv",
 		.mark_seen = 'n',
@@ -84,6 +85,7 @@ test_round_trip(void **state)
 	assert_true(got.peer.uid == (uid_t)-1);
 	assert_true(got.tls && got.quota_octets == UINT64_MAX);
 	assert_true(got.quota_messages == 1000);
+	assert_string_equal(got.title, "Midori \xe7\xb7\x91");
 	assert_int_equal(got.message_max, 1);
 	assert_string_equal(got.unique_ids, "%08Xu%08Xv");
 	assert_int_equal(got.mark_seen, 'n');

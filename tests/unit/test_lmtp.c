@@ -118,7 +118,15 @@ tenants_resolve(struct tenants *t, struct span address, struct resolution *r,
 		add_account(r, "hanako@aozora.example", "user-1");
 	else if (span_eq(address, SPAN("yuki@midori.example")))
 		add_account(r, "yuki@midori.example", "user-2");
-	else if (span_eq(address, SPAN("list@aozora.example"))) {
+	else if (span_starts(address, SPAN("small@"))) {
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "%.*s", SPAN_FMT(address));
+		add_account(r, name, "user-4");
+		r->recipients[0].account.quota_octets = 40000;
+		r->recipients[0].account.tenant.refuses_over_quota =
+		    span_ends(address, SPAN("midori.example"));
+	} else if (span_eq(address, SPAN("list@aozora.example"))) {
 		add_account(r, "hanako@aozora.example", "user-1");
 		add_account(r, "taro@aozora.example", "user-3");
 		r->outcome = RESOLVE_GROUP;
@@ -509,6 +517,43 @@ test_bad_data_is_read_and_refused(void **state)
 	free(big);
 }
 
+#define SMALL "RCPT TO:<small@aozora.example>\r\n"
+#define SMALL_REFUSED "RCPT TO:<small@midori.example>\r\n"
+
+static void
+test_full_mailbox(void **state)
+{
+	struct bench *b = *state;
+	char *big = malloc(40000);
+
+	assert_non_null(big);
+	for (size_t i = 0; i < 30000; i++)
+		big[i] = i % 50 == 48 ? '\r' : i % 50 == 49 ? '\n' : 'x';
+	(void)strcpy(big + 30000, ".\r\n");
+	/* What is announced and does not fit is not taken. */
+	(void)say(b, LHLO "MAIL FROM:<a@b.example> SIZE=40001\r\n" SMALL,
+	    "452 4.2.2 Quota exceeded (mailbox is full)\r\n");
+	(void)say(
+	    b, SMALL_REFUSED, "552 5.2.2 Quota exceeded (mailbox is full)\r\n");
+	(void)say(b, "RSET\r\nMAIL FROM:<a@b.example> SIZE=40000\r\n" SMALL,
+	    "250 2.1.5");
+	/* What is not announced goes by what is there. */
+	(void)say(b, "RSET\r\n" FROM SMALL "DATA\r\n", "354");
+	(void)say(b, big, "250");
+	(void)say(b, FROM SMALL "DATA\r\n", "354");
+	(void)say(b, big, "250");
+	/* Both, and the mail that tells of a full mailbox. */
+	assert_int_equal(count_messages(b, "aozora", "user-4"), 3);
+	(void)say(b, FROM SMALL, "452 4.2.2");
+	/* The sender has asked before. */
+	(void)say(b,
+	    "RSET\r\nMAIL FROM:<a@b.example> HKROOM=ASKED\r\n" SMALL "DATA\r\n",
+	    "354");
+	(void)say(b, big, "250");
+	assert_int_equal(count_messages(b, "aozora", "user-4"), 4);
+	free(big);
+}
+
 static void
 test_mail_command(void **state)
 {
@@ -529,6 +574,9 @@ test_mail_command(void **state)
 		{ SPAN("FROM:<a@b> HKID=a\"c"), true, ERR_SYNTAX, 0, NULL },
 		{ SPAN("FROM:<a@b> HKID=abcdefghijklm"), true, ERR_SYNTAX, 0,
 		    NULL },
+		{ SPAN("FROM:<a@b> HKROOM=ASKED"), true, ERR_NONE, 0, "" },
+		{ SPAN("FROM:<a@b> HKROOM=ASKED"), false, ERR_POLICY, 0, NULL },
+		{ SPAN("FROM:<a@b> HKROOM=x"), true, ERR_SYNTAX, 0, NULL },
 		{ SPAN("FROM:<\xc3\xa4@b>"), true, ERR_SYNTAX, 0, NULL },
 		{ SPAN("FROM:<\xc3\xa4@b> SMTPUTF8"), true, ERR_NONE, 0, "" },
 		{ SPAN("FROM:<a@b>x"), true, ERR_SYNTAX, 0, NULL },
@@ -550,6 +598,8 @@ test_mail_command(void **state)
 			continue;
 		assert_int_equal(mail.size_octets, rows[i].size);
 		assert_true(span_eq(mail.id, span_str(rows[i].id)));
+		assert_int_equal(mail.room_asked,
+		    span_find(rows[i].argument, SPAN("HKROOM")) >= 0);
 	}
 }
 
@@ -567,6 +617,7 @@ main(void)
 		B(test_loops_end),
 		B(test_what_is_refused),
 		B(test_bad_data_is_read_and_refused),
+		B(test_full_mailbox),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,7 @@ message_of(struct span content)
 		"220 ready\r\n", "LHLO mx.example\r\n"                         \
 	}
 #define LHLO "250-here\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n"
+#define LHLO_ROOM "250-here\r\n250-PIPELINING\r\n250-HKROOM\r\n250 SIZE\r\n"
 
 static void
 test_each_recipient_has_its_reply(void **state)
@@ -149,6 +150,77 @@ test_each_recipient_has_its_reply(void **state)
 	    "RCPT TO:<b@one.example>\r\nRCPT TO:<c@one.example>\r\n"
 	    "RCPT TO:<d@two.example>\r\nDATA\r\n"
 	    "Received: here\r\n..one\r\n...two\r\nx.\r\n.\r\n");
+}
+
+static void
+test_room_is_asked_for_and_then_known(void **state)
+{
+	static const struct turn turns[] = {
+		GREET,
+		{ LHLO_ROOM, "RSET\r\n" },
+		{ "250 2.1.0 ok\r\n452 4.2.2 full\r\n250 ok\r\n", "RSET\r\n" },
+		{ "552 5.3.4 large\r\n503 first\r\n250 ok\r\n", "RSET\r\n" },
+		{ "250 ok\r\n250 2.1.5 ok\r\n250 ok\r\n", "DATA\r\n" },
+		{ "250 ok\r\n250 ok\r\n354 go\r\n", "\r\n.\r\n" },
+		{ "250 stored\r\n", NULL },
+		{ NULL, NULL },
+	};
+	struct server s = { .turns = { turns } };
+	struct lmtp_client *c = client_of(&s);
+	struct lmtp_message m = message_of(SPAN("x\r\n"));
+	struct lmtp_recipient to = { .forward_path = "b@one.example" };
+
+	(void)state;
+	assert_int_equal(lmtp_ask_room(c, "4bQm2z7k1Cd", 9, &to, NULL), 0);
+	assert_int_equal(to.code, 452);
+	assert_string_equal(to.enhanced, "4.2.2");
+	assert_string_equal(to.text, "full");
+	assert_int_equal(lmtp_ask_room(c, "4bQm2z7k1Cd", 99, &to, NULL), 0);
+	assert_int_equal(to.code, 552);
+	assert_int_equal(lmtp_ask_room(c, "4bQm2z7k1Cd", 0, &to, NULL), 0);
+	assert_int_equal(to.code, 250);
+	assert_int_equal(lmtp_deliver(c, &m, &to, 1, NULL), 0);
+	client_end(c, &s);
+	assert_int_equal(s.connects, 1);
+	assert_string_equal(s.heard[0],
+	    "LHLO mx.example\r\n"
+	    "MAIL FROM:<> SIZE=9 HKID=4bQm2z7k1Cd\r\n"
+	    "RCPT TO:<b@one.example>\r\nRSET\r\n"
+	    "MAIL FROM:<> SIZE=99 HKID=4bQm2z7k1Cd\r\n"
+	    "RCPT TO:<b@one.example>\r\nRSET\r\n"
+	    "MAIL FROM:<> SIZE=0 HKID=4bQm2z7k1Cd\r\n"
+	    "RCPT TO:<b@one.example>\r\nRSET\r\n"
+	    "MAIL FROM:<a@example.org> BODY=8BITMIME HKROOM=ASKED "
+	    "HKID=4bQm2z7k1Cd\r\n"
+	    "RCPT TO:<b@one.example>\r\nDATA\r\n"
+	    "Received: here\r\nx\r\n.\r\n");
+}
+
+/* An older deliveryd, while the node is upgraded; or none. */
+static void
+test_room_cannot_be_asked_for(void **state)
+{
+	static const struct turn turns[] = {
+		GREET,
+		{ LHLO, NULL },
+		{ NULL, NULL },
+	};
+	struct server s = { .turns = { turns } };
+	struct server none = { .connects = 0 };
+	struct lmtp_client *c = client_of(&s);
+	struct lmtp_recipient to = { .forward_path = "b@one.example" };
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(lmtp_ask_room(c, "4bQm2z7k1Cd", 9, &to, NULL), 0);
+	assert_int_equal(to.code, 250);
+	client_end(c, &s);
+	c = client_of(&none);
+	assert_int_equal(lmtp_ask_room(c, "4bQm2z7k1Cd", 9, &to, &err), -1);
+	assert_int_equal(err.kind, ERR_TEMP);
+	to.forward_path = "b@c>\r\nRCPT TO:<d@e";
+	assert_int_equal(lmtp_ask_room(c, "4bQm2z7k1Cd", 9, &to, &err), -1);
+	client_end(c, &none);
 }
 
 static void
@@ -312,6 +384,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_recipient_has_its_reply),
+		cmocka_unit_test(test_room_is_asked_for_and_then_known),
+		cmocka_unit_test(test_room_cannot_be_asked_for),
 		cmocka_unit_test(test_dots_in_what_is_put_in_front),
 		cmocka_unit_test(test_no_address_writes_a_command),
 		cmocka_unit_test(test_no_recipient_left),

@@ -394,6 +394,63 @@ test_fold(void **state)
 	assert_false(charset_known(SPAN("x-not")));
 }
 
+static void
+test_text_of_ours_is_encoded(void **state)
+{
+	static const struct {
+		const char *text, *words, *name;
+	} rows[] = {
+		{ "Your mailbox", "Your mailbox", "\"Your mailbox\"" },
+		{ "a \"b\" \\ c", "a \"b\" \\ c", "\"a \\\"b\\\" \\\\ c\"" },
+		{ "\xe4\xbc\x9a", "=?UTF-8?B?5Lya?=", "=?UTF-8?B?5Lya?=" },
+		/* It would be decoded. */
+		{ "=?utf-8?Q?a?=", "=?UTF-8?B?PT91dGYtOD9RP2E/PQ==?=",
+		    "=?UTF-8?B?PT91dGYtOD9RP2E/PQ==?=" },
+		{ "", "", "\"\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		CLEANUP(buf_fini) struct buf out;
+
+		buf_init(&out, 1000);
+		encoded_words_format(span_str(rows[i].text), &out);
+		assert_string_equal(buf_str(&out), rows[i].words);
+		buf_clear(&out);
+		display_name_format(span_str(rows[i].text), &out);
+		assert_string_equal(buf_str(&out), rows[i].name);
+	}
+}
+
+/* Whatever its length: lines short enough, no character cut, and back. */
+static void
+test_long_text_of_ours_comes_back(void **state)
+{
+	char text[400];
+
+	(void)state;
+	for (size_t n = 0; n < 100; n++) {
+		CLEANUP(buf_fini) struct buf out;
+		CLEANUP(buf_fini) struct buf back;
+		struct span lines, line;
+
+		buf_init(&out, 2000);
+		buf_init(&back, 1000);
+		text[0] = '\0';
+		for (size_t i = 0; i < n; i++)
+			(void)strcat(text, i % 3 == 0 ? "a" : "\xe4\xbc\x9a");
+		encoded_words_format(span_str(text), &out);
+		assert_int_equal(buf_check(&out, NULL), 0);
+		lines = buf_span(&out);
+		while (span_take_until(&lines, '\n', &line))
+			assert_true(line.len <= 77);
+		assert_true(lines.len <= 76);
+		assert_int_equal(
+		    encoded_words_decode(buf_span(&out), &back, NULL), 0);
+		assert_string_equal(buf_str(&back), text);
+	}
+}
+
 int
 main(void)
 {
@@ -405,6 +462,8 @@ main(void)
 		cmocka_unit_test(test_content),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_encoded_words),
+		cmocka_unit_test(test_text_of_ours_is_encoded),
+		cmocka_unit_test(test_long_text_of_ours_comes_back),
 		cmocka_unit_test(test_transfer_encodings),
 		cmocka_unit_test(test_fold),
 	};

@@ -13,6 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
+
+#include "mime/encoded.h"
 #include "store/maildirsize.h"
 #include "store/quota.h"
 #include "tests/unit/store_rig.h"
@@ -451,6 +454,184 @@ test_without_limits_somebody_elses_file_is_kept_true(void **state)
 	assert_header(rig, "15S,3C");
 }
 
+/* ---- warnings ---- */
+
+static void
+owner(const struct store_rig *rig, const char *language)
+{
+	account_owner(rig->account,
+	    &(struct quota_owner){ .address = "yuki@midori.example",
+		.title = "緑メール",
+		.language = language });
+}
+
+/* How many there are, and the last. */
+static unsigned
+warnings(const struct store_rig *rig, char last[4096])
+{
+	struct mailbox *m = store_rig_open(rig, "INBOX", MAILBOX_READ);
+	const struct view *v = mailbox_view(m);
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < view_count(v); i++) {
+		CLEANUP(content_free) struct content *c = NULL;
+		struct span text;
+
+		assert_int_equal(
+		    content_open(m, view_at(v, i)->uid, &c, NULL), 0);
+		text = content_span(c);
+		if (span_find(text, SPAN("Auto-Submitted")) < 0)
+			continue;
+		count++;
+		(void)snprintf(last, 4096, "%.*s", (int)text.len, text.p);
+	}
+	mailbox_close(m);
+	return count;
+}
+
+static void
+assert_subject(const char *message, const char *subject)
+{
+	const char *at = strstr(message, "Subject: ");
+	const char *end = at == NULL ? NULL : strstr(at, "\r\nMessage-ID: ");
+	CLEANUP(buf_fini) struct buf utf8;
+
+	buf_init(&utf8, 1000);
+	assert_non_null(end);
+	at += sizeof("Subject: ") - 1;
+	assert_int_equal(
+	    encoded_words_decode(span_of(at, (size_t)(end - at)), &utf8, NULL),
+	    0);
+	assert_string_equal(buf_str(&utf8), subject);
+}
+
+static char *
+filler(size_t octets)
+{
+	char *text = calloc(1, octets + 1);
+
+	assert_non_null(text);
+	memset(text, 'x', octets);
+	return text;
+}
+
+/* As delivery does it: asked for room, then there. */
+static void
+fill(const struct store_rig *rig, size_t octets)
+{
+	CLEANUP(mem_free) char *text = filler(octets);
+
+	(void)account_room(rig->account, octets, 1, NULL);
+	store_rig_deliver(rig, "INBOX", text, NULL);
+}
+
+static void
+empty(const struct store_rig *rig)
+{
+	struct mailbox *m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	const struct view *v = mailbox_view(m);
+
+	for (uint32_t i = 0; i < view_count(v); i++)
+		assert_int_equal(
+		    mailbox_expunge(m, &view_at(v, i)->uid, 1, NULL, NULL), 0);
+	mailbox_close(m);
+}
+
+static void
+test_warnings_come_once_for_each_level(void **state)
+{
+	struct store_rig *rig = *state;
+	char text[4096];
+
+	limits(rig, 100000, 0);
+	owner(rig, "ja-JP");
+	fill(rig, 70000);
+	assert_int_equal(warnings(rig, text), 0);
+	fill(rig, 10500);
+	assert_int_equal(warnings(rig, text), 1);
+	assert_subject(text, "メールボックスの使用量が80%になりました");
+	assert_non_null(strstr(text,
+	    "From: =?UTF-8?B?57eR44Oh44O844Or?= <postmaster@midori.example>"
+	    "\r\nTo: <yuki@midori.example>\r\n"));
+	assert_non_null(strstr(text, "0.0 MB のうち 0.0 MB (80%) です。\r\n"));
+	assert_non_null(strstr(text, "Content-Language: ja\r\n"));
+	fill(rig, 1000);
+	assert_int_equal(warnings(rig, text), 1);
+	owner(rig, "fr");
+	fill(rig, 13500);
+	assert_int_equal(warnings(rig, text), 2);
+	assert_subject(text, "Your mailbox is 95% full");
+	/* Refused, since it is full; a crossing of its own. */
+	assert_int_equal(account_room(rig->account, 50000, 1, NULL), -1);
+	assert_int_equal(warnings(rig, text), 3);
+	assert_subject(text, "Your mailbox is full");
+	assert_int_equal(account_room(rig->account, 50000, 1, NULL), -1);
+	assert_int_equal(warnings(rig, text), 3);
+	empty(rig);
+	assert_false(store_rig_has(rig, "hikyaku-warned-80"));
+	assert_false(store_rig_has(rig, "hikyaku-warned-95"));
+	assert_false(store_rig_has(rig, "hikyaku-warned-100"));
+	/* From nothing over two levels at once: one mail. */
+	fill(rig, 96000);
+	assert_int_equal(warnings(rig, text), 1);
+	assert_subject(text, "Your mailbox is 96% full");
+	assert_true(store_rig_has(rig, "hikyaku-warned-80"));
+}
+
+static void
+test_swinging_about_a_level_is_told_once(void **state)
+{
+	struct store_rig *rig = *state;
+	char text[4096];
+
+	limits(rig, 0, 100);
+	owner(rig, "");
+	for (int i = 0; i < 80; i++)
+		fill(rig, 1);
+	assert_int_equal(warnings(rig, text), 1);
+	assert_non_null(
+	    strstr(text, "holds 80 messages of 100 messages (80%)"));
+	for (int i = 0; i < 3; i++) {
+		const uint32_t uid = 1 + (uint32_t)i;
+		struct mailbox *m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+
+		assert_int_equal(mailbox_expunge(m, &uid, 1, NULL, NULL), 0);
+		mailbox_close(m);
+		fill(rig, 1);
+	}
+	assert_int_equal(warnings(rig, text), 1);
+}
+
+/* Who does not know the owner tells nothing; who looks next and does, will. */
+static void
+test_warning_waits_for_who_knows_whom_to_tell(void **state)
+{
+	struct store_rig *rig = *state;
+	char text[4096];
+
+	limits(rig, 20000, 0);
+	fill(rig, 17000);
+	assert_int_equal(warnings(rig, text), 0);
+	assert_false(store_rig_has(rig, "hikyaku-warned-80"));
+	owner(rig, "");
+	assert_int_equal(account_room(rig->account, 1, 1, NULL), 0);
+	assert_int_equal(warnings(rig, text), 1);
+}
+
+/* A message that can never fit is no full mailbox. */
+static void
+test_too_large_a_message_is_no_warning(void **state)
+{
+	struct store_rig *rig = *state;
+	char text[4096];
+
+	limits(rig, 1000, 0);
+	owner(rig, "");
+	fill(rig, 300);
+	assert_int_equal(account_room(rig->account, 2000, 1, NULL), -1);
+	assert_int_equal(warnings(rig, text), 0);
+}
+
 /* ---- processes ---- */
 
 /* Delivers and expunges; now and then counts in the middle of it all. */
@@ -538,6 +719,10 @@ main(void)
 		ON_STORE(test_torn_line_is_not_continued),
 		ON_STORE(test_old_session_goes_by_the_file),
 		ON_STORE(test_without_limits_somebody_elses_file_is_kept_true),
+		ON_STORE(test_warnings_come_once_for_each_level),
+		ON_STORE(test_swinging_about_a_level_is_told_once),
+		ON_STORE(test_warning_waits_for_who_knows_whom_to_tell),
+		ON_STORE(test_too_large_a_message_is_no_warning),
 		ON_STORE(test_processes_together_are_exact),
 	};
 
