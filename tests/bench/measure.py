@@ -188,13 +188,25 @@ def start(build, side, row, seconds):
     return {"rate": time.monotonic() - begun}
 
 
+def settled(side, clients):
+    """KB of memory when they no longer change by as much as 1 KB a client,
+    or after a minute."""
+    deadline = time.monotonic() + 60
+    now = side.anonymous_kib()
+    while True:
+        time.sleep(5)
+        last, now = now, side.anonymous_kib()
+        if abs(now - last) < clients or time.monotonic() > deadline:
+            return now
+
+
 def idle_memory(build, side, row, seconds):
     """KB of memory that each of the row's clients costs while it idles."""
     # Anew: processes that served before keep what they had.
     side.halt()
     side.boot()
     side.serves(time.monotonic() + 60)
-    before = side.pss_kib()
+    before = settled(side, row.clients)
     process = subprocess.Popen(
         [str(a) for a in (
             build / "tests/bench/load", "--script",
@@ -203,16 +215,11 @@ def idle_memory(build, side, row, seconds):
             row.users, "--seconds", 3600, "--tls", "implicit")],
         stdout=subprocess.PIPE, text=True)
     try:
-        last, now = -1, 0
-        # Until it no longer changes: all are in, and have come to rest.
-        while now != last:
-            time.sleep(5)
-            last, now = now, side.pss_kib()
-            if process.poll() is not None:
-                raise WrongAnswer("the load generator ended: %s"
-                                  % process.stdout.read())
-            if abs(now - last) < 0.005 * now:
-                break
+        # All are in, and have come to rest.
+        now = settled(side, row.clients)
+        if process.poll() is not None:
+            raise WrongAnswer("the load generator ended: %s"
+                              % process.stdout.read())
         return {"rate": (now - before) / row.clients}
     finally:
         process.kill()

@@ -188,6 +188,15 @@ class Side:
     def pss_kib(self):
         """Memory of all processes, each page counted once; of a directory
         server's database, which lies in a mapped file, nothing."""
+        return self._memory_kib("Pss", slapd=("Pss_Anon",))
+
+    def anonymous_kib(self):
+        """The same without what is mapped from files: the kernel takes such
+        pages away and gives them back as it likes."""
+        return self._memory_kib("Pss_Anon", "Pss_Shmem", "SwapPss",
+                                slapd=("Pss_Anon", "SwapPss"))
+
+    def _memory_kib(self, *names, slapd):
         total = 0
         for pid in self.pids():
             process = pathlib.Path("/proc/%d" % pid)
@@ -197,8 +206,9 @@ class Side:
             except OSError:
                 continue
             for line in text.splitlines():
-                if line.startswith("Pss_Anon:" if mapped else "Pss:"):
-                    total += int(line.split()[1])
+                name, _, value = line.partition(":")
+                if name in (slapd if mapped else names):
+                    total += int(value.split()[0])
         return total
 
     def messages_in_store(self):
@@ -576,7 +586,7 @@ class HikyakuSide(Side):
         return self
 
     def stop(self):
-        self.platform.destroy()
+        self.platform.stop()
 
     def halt(self):
         self.platform.stop()
