@@ -6,7 +6,8 @@
 #include "common/ascii.h"
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
-	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage", NULL };
+	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage",
+	"antivirus", NULL };
 
 enum token_type {
 	TOKEN_WORD,
@@ -295,7 +296,7 @@ static int
 scan_section_known(
     struct scan *s, const struct conf_outline_section *section, struct err *err)
 {
-	char names[160] = "";
+	char names[240] = "";
 	size_t i;
 
 	for (i = 0; conf_section_names[i] != NULL; i++) {

@@ -63,6 +63,20 @@ static const struct counter_text {
 	    "When the oldest of them came, milliseconds since the epoch; 0: "
 	    "none waits.",
 	    true },
+	[COUNTER_FILTER_MESSAGES] = { "filter_messages_total",
+	    "Messages that a filter judged.", false },
+	[COUNTER_FILTER_HITS] = { "filter_hits_total",
+	    "Messages in which a filter found something.", false },
+	[COUNTER_FILTER_UNJUDGED] = { "filter_unjudged_total",
+	    "Messages that a filter could not examine.", false },
+	[COUNTER_FILTER_DEFERRED] = { "filter_deferred_total",
+	    "Messages that a filter deferred.", false },
+	[COUNTER_SIGNATURES] = { "signatures",
+	    "Virus signatures in force; 0: none, and mail is deferred.", true },
+	[COUNTER_SIGNATURES_TIME] = { "signatures_timestamp",
+	    "When they were loaded or lost, seconds since the epoch.", true },
+	[COUNTER_SCANNERS_LOST] = { "scanners_lost_total",
+	    "Virus scanners that died or hung.", false },
 };
 
 const char *

@@ -41,6 +41,13 @@ enum counter {
 	COUNTER_BACKLOG_MESSAGES, /* gauge: deliveryd's journal */
 	COUNTER_BACKLOG_OCTETS,
 	COUNTER_BACKLOG_OLDEST_MS, /* since the epoch; 0: none waits */
+	COUNTER_FILTER_MESSAGES,   /* filters: messages judged */
+	COUNTER_FILTER_HITS,       /* in which something was found */
+	COUNTER_FILTER_UNJUDGED,   /* that could not be examined */
+	COUNTER_FILTER_DEFERRED,   /* answered 4xx */
+	COUNTER_SIGNATURES,        /* gauge: antivirus; 0: none are loaded */
+	COUNTER_SIGNATURES_TIME,   /* since the epoch: when it became that */
+	COUNTER_SCANNERS_LOST,
 	COUNTER_END,
 };
 #define COUNTERS_ROOM 128

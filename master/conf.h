@@ -14,7 +14,8 @@
 #include "master/service.h"
 
 struct users_conf {
-	char *gate, *smtpd, *deliveryd, *tenantd, *pop3d, *imapd, *metricsd;
+	char *gate, *smtpd, *deliveryd, *tenantd, *pop3d, *imapd, *metricsd,
+	    *antivirus;
 };
 extern const struct conf_section users_section;
 

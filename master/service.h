@@ -18,9 +18,11 @@ struct service {
 	const char *name;         /* program, and key of "users" */
 	const char *user;         /* default user when started as root */
 	const char *listeners[4]; /* names of its listen sections */
-	const char *internal;     /* its listener for our processes, or NULL */
-	int internal_type;        /* SOCK_SEQPACKET, SOCK_STREAM */
-	const int *keep;          /* capabilities */
+	const char *client;   /* whose group may use its Unix sockets; NULL: its
+				 own */
+	const char *internal; /* its listener for our processes, or NULL */
+	int internal_type;    /* SOCK_SEQPACKET, SOCK_STREAM */
+	const int *keep;      /* capabilities */
 	size_t keep_len;
 	unsigned may; /* of the daemon, or of the gate */
 	bool gated;   /* has gates and session processes */

@@ -294,7 +294,10 @@ open_one(struct sockets *s, const struct master_conf *conf, const char *name,
 	gid_t gid;
 
 	if (conf_address_parse(text, &address, &len, err) == -1 ||
-	    master_conf_user(conf, service, &uid, &gid, err) == -1)
+	    master_conf_user(conf,
+		service->client == NULL ? service
+					: service_find(service->client),
+		&uid, &gid, err) == -1)
 		return -1;
 	l = sockets_find(s, name, false, service, &address);
 	if (l == NULL) {

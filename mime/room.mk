@@ -4,6 +4,7 @@ mime_libmime_a_SOURCES = \
 	mime/addrlist.c mime/addrlist.h \
 	mime/charset.c mime/charset.h \
 	mime/content.c mime/content.h \
+	mime/disposition.c mime/disposition.h \
 	mime/encoded.c mime/encoded.h mime/encoded_format.c \
 	mime/lex.c mime/lex.h \
 	mime/structure.c mime/structure.h \
@@ -40,3 +41,13 @@ fuzz_targets += tests/fuzz/fuzz_downgrade
 tests_fuzz_fuzz_downgrade_SOURCES = tests/fuzz/fuzz_downgrade.c
 tests_fuzz_fuzz_downgrade_LDADD = mime/libmime.a common/libcommon.a
 tests_fuzz_fuzz_downgrade_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+unit_tests += tests/unit/test_disposition
+tests_unit_test_disposition_SOURCES = tests/unit/test_disposition.c
+tests_unit_test_disposition_LDADD = mime/libmime.a common/libcommon.a \
+	$(unit_ldadd)
+
+fuzz_targets += tests/fuzz/fuzz_dispositions
+tests_fuzz_fuzz_dispositions_SOURCES = tests/fuzz/fuzz_dispositions.c
+tests_fuzz_fuzz_dispositions_LDADD = mime/libmime.a common/libcommon.a
+tests_fuzz_fuzz_dispositions_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -24,7 +24,8 @@ const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
 	"hkMaxRuleConditions", "hkMaxRuleTargets", "hkMinRuleSize",
 	"hkMaxRuleSize", "hkMaxListEntries", "hkMaxAutoReplyLength",
 	"hkMaxRetentionDays", "hkUidlFormat", "hkPop3Seen", "hkUndeleteDays",
-	"hkOverQuota", "hkInboxDays", "hkPop3LoginDelay", NULL };
+	"hkOverQuota", "hkInboxDays", "hkPop3LoginDelay", "hkVirusAction",
+	"hkUnscannable", NULL };
 
 const char *
 entry_attr_name(enum entry_attr attr)

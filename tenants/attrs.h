@@ -90,6 +90,8 @@ enum entry_attr {
 	ATTR_OVER_QUOTA,
 	ATTR_INBOX_DAYS,
 	ATTR_POP3_LOGIN_DELAY,
+	ATTR_VIRUS_ACTION,
+	ATTR_UNSCANNABLE,
 	ATTR_BEHIND_LAST,
 
 	/* Of no LDAP attribute: the entry was read with all attributes up to

@@ -13,6 +13,10 @@ static const char *const services[] = { "smtp", "pop3", "imap", NULL };
 static const char *const levels[] = { "low", "medium", "high", NULL };
 static const char *const actions[] = { "tag", "junk", "quarantine", "discard",
 	NULL };
+static const char *const virus_actions[] = { "refuse", "remove", "quarantine",
+	NULL };
+static const char *const unscannable_actions[] = { "pass", "defer", "refuse",
+	NULL };
 static const char *const spoof_actions[] = { "none", "tag", "junk",
 	"quarantine", "discard", NULL };
 static const char *const deny_actions[] = { "junk", "quarantine", "discard",
@@ -84,6 +88,8 @@ static const struct field limits[] = {
 static const struct field settings[] = {
 	{ "virus-scan", "hkVirusScan", FIELD_BOOL, 0, NULL,
 	    "whether mail is searched for viruses" },
+	{ "virus-action", "hkVirusAction", FIELD_WORD, 0, virus_actions,
+	    "what becomes of infected mail" },
 	{ "spam-filter", "hkSpamFilter", FIELD_BOOL, 0, NULL,
 	    "whether mail is searched for spam" },
 	{ "spam-level", "hkSpamLevel", FIELD_WORD, 0, levels,
@@ -242,6 +248,8 @@ static const struct field tenant[] = {
 	    "whether passwords are stored anew at login" },
 	{ "over-quota", "hkOverQuota", FIELD_WORD, 0, over_quota,
 	    "what becomes of mail for a full mailbox" },
+	{ "unscannable", "hkUnscannable", FIELD_WORD, 0, unscannable_actions,
+	    "what becomes of mail that no virus scan can examine" },
 	{ "inbox-days", "hkInboxDays", FIELD_NUMBER, 0, NULL,
 	    "days until mail in INBOX is removed" },
 	{ "brand", "hkBrand", FIELD_TEXT, FIELD_MANY, NULL,

@@ -36,6 +36,20 @@ enum mail_action {
 	MAIL_DISCARD,
 };
 
+/* What becomes of an infected message. */
+enum virus_action {
+	VIRUS_REFUSE,
+	VIRUS_REMOVE,     /* a notice comes in its place */
+	VIRUS_QUARANTINE, /* for the tenant's owners */
+};
+
+/* What becomes of a message that cannot be searched for viruses. */
+enum unscannable_action {
+	UNSCANNABLE_PASS,
+	UNSCANNABLE_DEFER,
+	UNSCANNABLE_REFUSE,
+};
+
 /* A value of an attribute that has many. */
 struct settings_value {
 	struct span text; /* as it stands in the directory */
@@ -79,6 +93,8 @@ struct settings {
 	struct settings_limits limits;
 
 	bool virus_scan, spam_filter;
+	enum virus_action virus_action;
+	enum unscannable_action unscannable; /* the tenant's */
 	enum spam_level spam_level;
 	enum mail_action spam_action; /* not MAIL_NONE */
 	struct span spam_tag;

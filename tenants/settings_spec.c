@@ -9,6 +9,11 @@ static const char *const levels[] = { "low", "medium", "high", NULL };
 static const char *const actions[] = { "none", "tag", "junk", "quarantine",
 	"discard", NULL };
 
+static const char *const virus_actions[] = { "refuse", "remove", "quarantine",
+	NULL };
+static const char *const unscannable_actions[] = { "pass", "defer", "refuse",
+	NULL };
+
 #define AT(field) offsetof(struct settings, field)
 #define DAYS_MAX 36500
 
@@ -72,6 +77,20 @@ const struct setting_spec setting_specs[] = {
 	LIMIT(ATTR_UNDELETE_DAYS, undelete_days, DAYS_MAX, 0),
 
 	FLAG(ATTR_VIRUS_SCAN, true, virus_scan, true),
+	{ .attr = ATTR_VIRUS_ACTION,
+	    .type = SETTING_WORD,
+	    .of_tenant = true,
+	    .offset = AT(virus_action),
+	    .max = VIRUS_QUARANTINE,
+	    .words = virus_actions,
+	    .number = VIRUS_REFUSE },
+	{ .attr = ATTR_UNSCANNABLE,
+	    .type = SETTING_WORD,
+	    .of_tenant = true,
+	    .offset = AT(unscannable),
+	    .max = UNSCANNABLE_REFUSE,
+	    .words = unscannable_actions,
+	    .number = UNSCANNABLE_PASS },
 	FLAG(ATTR_SPAM_FILTER, true, spam_filter, true),
 	{ .attr = ATTR_SPAM_LEVEL,
 	    .type = SETTING_WORD,
@@ -130,7 +149,9 @@ const size_t setting_specs_len =
 
 /* A word is written as an unsigned. */
 _Static_assert(sizeof(enum mail_action) == sizeof(unsigned) &&
-		   sizeof(enum spam_level) == sizeof(unsigned),
+		   sizeof(enum spam_level) == sizeof(unsigned) &&
+		   sizeof(enum virus_action) == sizeof(unsigned) &&
+		   sizeof(enum unscannable_action) == sizeof(unsigned),
     "enums are unsigned");
 
 const struct setting_spec *

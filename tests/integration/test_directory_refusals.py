@@ -139,6 +139,8 @@ REFUSED = {
     "hkSpamLevel": (HANAKO, WORDS),
     "hkSpamAction": (HANAKO, WORDS),
     "hkSpoofAction": (HANAKO, WORDS),
+    "hkVirusAction": (HANAKO, [*WORDS, "pass"]),
+    "hkUnscannable": (AOZORA, [*WORDS, "remove"]),
     "hkDenyAction": (HANAKO, [*WORDS, "tag", "none"]),
     "hkSpamTag": (HANAKO, ["[SPAM]\r\nBcc: x", "x" * 257]),
     "hkAllowSender": (HANAKO, [*PATTERNS, LONG + "@x.example"]),

@@ -96,6 +96,7 @@ LIMITS = {
 }
 POLICY = {
     "hkVirusScan": ("setting", "TRUE", "FALSE"),
+    "hkVirusAction": ("setting", "refuse", "remove"),
     "hkSpamFilter": ("setting", "TRUE", "FALSE"),
     "hkSpamLevel": ("setting", "low", "high"),
     "hkSpamAction": ("setting", "junk", "discard"),
@@ -190,6 +191,7 @@ TENANT = {
     "hkPop3LoginDelay": ("platform", "60", "300"),
     "hkPop3Seen": ("brand", "TRUE", "FALSE"),
     "hkOverQuota": ("brand", "defer", "refuse"),
+    "hkUnscannable": ("brand", "pass", "defer"),
     "hkInboxDays": ("brand", "60", "90"),
     "hkPrimaryDomain": ("platform", "kaede.example", "kaede.test"),
     "hkAdminGroup": ("platform", "cn=owners," + ADMINS, "cn=x," + ADMINS),

@@ -96,7 +96,7 @@ def soon(check, seconds=1.0):
     return True
 
 
-SETTINGS = ("hkVirusScan", "hkSpamFilter", "hkSpamLevel", "hkSpamAction",
+SETTINGS = ("hkVirusScan", "hkVirusAction", "hkSpamFilter", "hkSpamLevel", "hkSpamAction",
             "hkSpamTag", "hkSpoofAction", "hkAllowSender", "hkDenySender",
             "hkDenyAction", "hkForwardTo", "hkForwardKeep", "hkForwardRule",
             "hkQuarantineOn", "hkQuarantineRule", "hkAutoReply",
@@ -120,6 +120,7 @@ def test_defaults(plain):
     assert left == []
     for name, value in {
             "account": "hanako@aozora.example", "tenant": "aozora",
+            "hkVirusAction": "refuse", "hkUnscannable": "pass",
             "hkVirusScan": "TRUE", "hkSpamFilter": "TRUE",
             "hkSpamLevel": "medium", "hkSpamAction": "junk",
             "hkSpamTag": "[SPAM]", "hkSpoofAction": "none",
@@ -141,6 +142,7 @@ def test_all_of_them(plain):
              '10: paused subject="*領収書*" -> forward to="c@x.example"',
              '11: size>1MB -> forward to="d@x.example"']
     modify(plain, HANAKO, hkVirusScan="FALSE", hkSpamFilter="FALSE",
+           hkVirusAction="remove",
            hkSpamLevel="high", hkSpamAction="quarantine",
            hkSpamTag="【迷惑】", hkSpoofAction="discard",
            hkAllowSender=["*@b.example", "*@a.example"],
@@ -158,6 +160,7 @@ def test_all_of_them(plain):
     assert left == []
     expected = {
         "hkVirusScan": "FALSE", "hkSpamFilter": "FALSE",
+        "hkVirusAction": "remove",
         "hkSpamLevel": "high", "hkSpamAction": "quarantine",
         "hkSpamTag": "【迷惑】", "hkSpoofAction": "discard",
         "hkAllowSender": ["*@a.example", "*@b.example"],

@@ -129,6 +129,7 @@ test_services_may_what_the_design_says(void **state)
 		{ "smtpd", MAY_TENANTD | MAY_DELIVERYD, true },
 		{ "pop3d", MAY_TENANTD | MAY_SESSION, true },
 		{ "imapd", MAY_TENANTD | MAY_SESSION, true },
+		{ "antivirus", MAY_TENANTD, false },
 		{ "metricsd", MAY_METRICS, false },
 	};
 

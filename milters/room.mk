@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-2-Clause
+noinst_LIBRARIES += milters/libmilters.a
+milters_libmilters_a_SOURCES = \
+	milters/filter.c milters/filter.h \
+	milters/message.c milters/message.h \
+	milters/target.c milters/target.h \
+	milters/words.c milters/words.h
+
+noinst_LIBRARIES += milters/libscan.a
+milters_libscan_a_SOURCES = milters/scan.h \
+	milters/scan_clamd.c milters/scan_engine.c milters/scan_packet.c \
+	milters/scan_pool.c milters/scan_worker.c
+
+daemon_PROGRAMS += milters/antivirus
+milters_antivirus_SOURCES = milters/antivirus.c \
+	milters/antivirus_conf.c milters/antivirus_conf.h
+milters_antivirus_LDADD = milters/libmilters.a milters/libscan.a \
+	tenants/libtenants.a mime/libmime.a common/libcommon.a \
+	$(CLAMAV_LIBS) $(MILTER_LIBS) $(ICU_LIBS) $(OPENSSL_LIBS) \
+	$(CONFUSE_LIBS) $(SECCOMP_LIBS)
+
+unit_tests += tests/unit/test_scan
+tests_unit_test_scan_SOURCES = tests/unit/test_scan.c
+tests_unit_test_scan_LDADD = milters/libscan.a common/libcommon.a \
+	$(CLAMAV_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(unit_ldadd)
