@@ -68,6 +68,11 @@ imap_fetch(struct imap_session *s, struct span args, struct err *err)
 	    session_messages(s, &set, &m, err) == -1 ||
 	    fetch_run(&f, &m, err) == -1)
 		return -1;
+	if (f.unreadable > 0) {
+		*err = f.unreadable_err;
+		return err_prefix(
+		    err, "%zu messages cannot be read", f.unreadable);
+	}
 	if (f.gone && !s->uid) {
 		session_code(s, "EXPUNGEISSUED");
 		return err_set(

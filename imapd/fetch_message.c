@@ -395,9 +395,14 @@ fetch_message(struct fetch *f, uint32_t index, struct err *err)
 
 	m.message = view_at(mailbox_view(f->s->mailbox), index);
 	if (message_need(&m, err) == -1) {
-		if (err->kind != ERR_POLICY)
+		if (message_unreadable(err)) {
+			if (f->unreadable++ == 0)
+				f->unreadable_err = *err;
+		} else if (err->kind != ERR_POLICY) {
 			return -1;
-		f->gone = true;
+		} else {
+			f->gone = true;
+		}
 		err_clear(err);
 		return 0;
 	}

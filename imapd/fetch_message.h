@@ -20,13 +20,18 @@ struct fetch {
 	uint32_t *seen;
 	size_t seen_count;
 	bool gone; /* some were there no more */
+	size_t unreadable;
+	struct err unreadable_err; /* of the first one */
 };
 
 void fetch_init(struct fetch *f, struct imap_session *s);
 void fetch_fini(struct fetch *f);
 CLEANUP_DEFINE_VALUE(struct fetch, fetch_fini)
 
-/* Writes the response; a message that is gone sets f->gone. */
+/*
+ * Writes the response.  A message that is gone sets f->gone, one that cannot
+ * be read is counted in f->unreadable; both have none.
+ */
 int fetch_message(struct fetch *f, uint32_t index, struct err *err);
 
 #endif

@@ -82,6 +82,9 @@ search_run(struct imap_session *s, const struct search_program *program,
 		if (match)
 			found[(*count_out)++] = s->uid ? m->uid : i + 1;
 	}
+	if (c.unreadable > 0)
+		log_error(&s->log, "messages not searched",
+		    log_u64("count", c.unreadable), log_err(&c.unreadable_err));
 	*found_out = found;
 	return 0;
 }

@@ -89,7 +89,8 @@ struct search_match;
 
 /*
  * Matching: resolve once, then ask for each message of the mailbox's view.
- * A message that is gone meanwhile matches no key that needs its content.
+ * A message that is gone meanwhile, or cannot be read, matches no key that
+ * needs its content.
  */
 struct search_context {
 	struct mailbox *mailbox;
@@ -98,6 +99,8 @@ struct search_context {
 	struct message_head head;
 	struct buf made;
 	uint32_t count, uid_largest;
+	size_t unreadable;         /* how many could not be read */
+	struct err unreadable_err; /* the first one */
 };
 void search_context_init(struct search_context *c, struct mailbox *mailbox);
 void search_context_fini(struct search_context *c);

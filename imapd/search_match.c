@@ -69,11 +69,16 @@ search_resolve(const struct search_program *p, struct search_context *c)
 	key_resolve(p->keys, c);
 }
 
-/* A call about this message failed: gone is no failure. */
+/* A call about this message failed; when only it cannot be read, or is gone,
+ * others can still be found. */
 static void
 match_problem(struct search_match *m, const struct err *err)
 {
-	if (err->kind == ERR_POLICY) {
+	bool unreadable = message_unreadable(err);
+
+	if (unreadable && m->c->unreadable++ == 0)
+		m->c->unreadable_err = *err;
+	if (unreadable || err->kind == ERR_POLICY) {
 		m->gone = true;
 		return;
 	}

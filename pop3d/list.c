@@ -6,6 +6,17 @@
 #include "pop3d/reply.h"
 #include "pop3d/transaction.h"
 
+static void
+sizes_told(struct transaction *t)
+{
+	struct err why;
+	uint32_t count = maildrop_unreadable(t->maildrop, &why);
+
+	if (count > 0)
+		log_error(&t->log, "messages cannot be read",
+		    log_u64("count", count), log_err(&why));
+}
+
 void
 pop3_stat(struct transaction *t, struct conn *c, struct span argument)
 {
@@ -18,6 +29,7 @@ pop3_stat(struct transaction *t, struct conn *c, struct span argument)
 		transaction_failed(t, c, "sizes cannot be read now", &err);
 		return;
 	}
+	sizes_told(t);
 	conn_write_fmt(c, "+OK %u %llu\r\n", count, (unsigned long long)octets);
 }
 
@@ -34,6 +46,7 @@ list_one(struct transaction *t, struct conn *c, struct span argument)
 		transaction_failed(t, c, "size cannot be read now", &err);
 		return;
 	}
+	sizes_told(t);
 	conn_write_fmt(
 	    c, "+OK %u %llu\r\n", number, (unsigned long long)octets);
 }
@@ -63,6 +76,7 @@ pop3_list(struct transaction *t, struct conn *c, struct span argument)
 		transaction_failed(t, c, "sizes cannot be read now", &err);
 		return;
 	}
+	sizes_told(t);
 	conn_write_fmt(c, "+OK %u %s (%llu %s)\r\n", count,
 	    text_in(t->language, "messages"), (unsigned long long)octets,
 	    text_in(t->language, "octets"));

@@ -13,7 +13,8 @@
 
 enum {
 	MARK_DELETED = 1 << 0,
-	MARK_RETRIEVED = 1 << 1
+	MARK_RETRIEVED = 1 << 1,
+	MARK_UNREADABLE = 1 << 2
 };
 
 struct maildrop {
@@ -27,6 +28,8 @@ struct maildrop {
 	uint32_t deleted;
 	uint32_t *order; /* view index of number - 1; NULL: the same */
 	uint8_t *marks;  /* by view index; NULL: none */
+	uint32_t unreadable;
+	struct err unreadable_err; /* of the first one */
 	struct unique_id_form form;
 	struct unique_ids unique_ids;
 	bool unique_ids_settled;
@@ -143,6 +146,18 @@ maildrop_has(const struct maildrop *d, uint32_t number)
 }
 
 static int
+mark_at(struct maildrop *d, uint32_t index, uint8_t mark, struct err *err)
+{
+	if (d->marks == NULL) {
+		d->marks = calloc(d->count, sizeof(*d->marks));
+		if (d->marks == NULL)
+			return err_sys(err, "marks of %u messages", d->count);
+	}
+	d->marks[index] |= mark;
+	return 0;
+}
+
+static int
 size_at(
     struct maildrop *d, uint32_t index, uint64_t *octets_out, struct err *err)
 {
@@ -152,15 +167,32 @@ size_at(
 	*octets_out = message->size_virtual;
 	if (*octets_out != MESSAGE_SIZE_UNKNOWN)
 		return 0;
+	*octets_out = 0;
+	if (d->marks != NULL && (d->marks[index] & MARK_UNREADABLE) != 0)
+		return 0;
 	if (message_size(d->mailbox, message->uid, octets_out, &seen) == 0)
 		return 0;
-	if (seen.kind == ERR_POLICY) {
-		*octets_out = 0;
+	*octets_out = 0;
+	if (seen.kind == ERR_POLICY)
 		return 0;
+	if (message_unreadable(&seen)) {
+		if (d->unreadable++ == 0)
+			d->unreadable_err = seen;
+		return mark_at(d, index, MARK_UNREADABLE, err);
 	}
 	if (err != NULL)
 		*err = seen;
 	return -1;
+}
+
+uint32_t
+maildrop_unreadable(struct maildrop *d, struct err *why_out)
+{
+	uint32_t count = d->unreadable;
+
+	d->unreadable = 0;
+	*why_out = d->unreadable_err;
+	return count;
 }
 
 int
@@ -234,13 +266,7 @@ static int
 maildrop_mark(
     struct maildrop *d, uint32_t number, uint8_t mark, struct err *err)
 {
-	if (d->marks == NULL) {
-		d->marks = calloc(d->count, sizeof(*d->marks));
-		if (d->marks == NULL)
-			return err_sys(err, "marks of %u messages", d->count);
-	}
-	d->marks[index_of(d, number)] |= mark;
-	return 0;
+	return mark_at(d, index_of(d, number), mark, err);
 }
 
 int

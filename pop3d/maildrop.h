@@ -60,10 +60,15 @@ bool maildrop_has(const struct maildrop *d, uint32_t number);
  * What follows takes a number of maildrop_has.
  *
  * Octets that RETR sends, before byte-stuffing; 0 when the message was
- * expunged by somebody else before anyone had asked.
+ * expunged by somebody else before anyone had asked, or cannot be read.
  */
 int maildrop_size(
     struct maildrop *d, uint32_t number, uint64_t *octets_out, struct err *err);
+/*
+ * How many messages were found that cannot be read, since the last call, and
+ * why the first one: the others are served.
+ */
+uint32_t maildrop_unreadable(struct maildrop *d, struct err *why_out);
 /* After maildrop_unique_ids. */
 void maildrop_unique_id(
     const struct maildrop *d, uint32_t number, struct buf *out);

@@ -25,6 +25,9 @@ pop3_err_code(const struct err *err)
 {
 	switch (err->kind) {
 	case ERR_TEMP:
+		/* Somebody has to give the file back first. */
+		return err->os == EACCES || err->os == EPERM ? "SYS/PERM"
+							     : "SYS/TEMP";
 	case ERR_CLOSED:
 	case ERR_LIMIT: /* a full disk, above all */
 		return "SYS/TEMP";

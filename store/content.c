@@ -11,16 +11,41 @@
 #include "store/inside.h"
 #include "store/message.h"
 
-/* Up to this size a message is read into memory; larger ones are mapped. */
+/* Beyond this size octets have pages of their own, and the descriptor stays
+ * open, so that they can be sent from the file. */
 #define CONTENT_MEMORY_MAX ((size_t)64 * 1024)
 
 struct content {
 	int fd;       /* -1: in memory only */
-	char *memory; /* or NULL: mapped */
+	char *memory; /* or NULL: p is mapped */
 	const char *p;
 	size_t len;
 	time_t date;
 };
+
+/*
+ * -1 with ENOENT also for what is no regular file: there is no message.
+ * (openat2 meets a link with ELOOP and a socket with ENXIO.)
+ */
+static int
+open_regular(int dirfd, const char *path, struct stat *st_out, struct err *err)
+{
+	CLEANUP(fd_close)
+	int fd = file_open_beneath(dirfd, path, O_RDONLY | O_NONBLOCK, 0, err);
+
+	if (fd == -1) {
+		if (errno == ELOOP || errno == ENXIO)
+			errno = ENOENT;
+		return -1;
+	}
+	if (fstat(fd, st_out) == -1)
+		return err_sys(err, "stat a message");
+	if (!S_ISREG(st_out->st_mode)) {
+		errno = ENOENT;
+		return -1;
+	}
+	return fd_steal(&fd);
+}
 
 int
 message_open(struct mailbox *m, uint32_t uid, struct message_found *found_out,
@@ -41,8 +66,8 @@ message_open(struct mailbox *m, uint32_t uid, struct message_found *found_out,
 		buf_clear(&path);
 		view_file_path(v, index, &path);
 		for (int by_search = 0; by_search < 2; by_search++) {
-			fd = file_open_beneath(f->fd, buf_str(&path),
-			    O_RDONLY | O_NONBLOCK, 0, err);
+			fd = open_regular(
+			    f->fd, buf_str(&path), &found_out->st, err);
 			if (fd != -1) {
 				found_out->view = STEAL(v);
 				found_out->index = index;
@@ -94,35 +119,51 @@ to_crlf(struct span from, char *to)
 	}
 }
 
+/* Room for the octets: pages of a memfd, of memory, or a piece of it. */
+static char *
+content_room(struct content *c, size_t len, int memfd)
+{
+	void *mapped;
+
+	if (len <= CONTENT_MEMORY_MAX) {
+		c->memory = malloc(len + 1);
+		c->p = c->memory;
+	} else {
+		mapped = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		    memfd == -1 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED,
+		    memfd, 0);
+		c->p = mapped == MAP_FAILED ? NULL : mapped;
+	}
+	c->len = len;
+	return (char *)(uintptr_t)c->p;
+}
+
+/*
+ * The file is read and never mapped: a foreign program may cut it short, and
+ * whoever touched the missing part of a mapping would be killed.
+ */
 static int
 content_load(struct content *c, size_t len, struct err *err)
 {
-	void *mapped;
-	size_t at = 0;
+	char *room = content_room(c, len, -1);
 
-	c->len = len;
-	if (len > CONTENT_MEMORY_MAX) {
-		mapped = mmap(NULL, len, PROT_READ, MAP_PRIVATE, c->fd, 0);
-		if (mapped == MAP_FAILED)
-			return err_sys(err, "map a message");
-		c->p = mapped;
-		return 0;
-	}
-	c->memory = malloc(len + 1);
-	if (c->memory == NULL)
+	if (room == NULL)
 		return err_set(err, ERR_TEMP, "message: out of memory");
-	c->p = c->memory;
-	while (at < len) {
-		ssize_t got = read(c->fd, c->memory + at, len - at);
+	for (size_t at = 0; at < len;) {
+		ssize_t got = read(c->fd, room + at, len - at);
 
 		if (got == -1 && errno == EINTR)
 			continue;
+		if (got == 0)
+			errno = ENODATA; /* shorter than it was just now */
 		if (got <= 0)
 			return err_sys(err, "read a message");
 		at += (size_t)got;
 	}
-	fd_close(c->fd);
-	c->fd = -1;
+	if (len <= CONTENT_MEMORY_MAX) {
+		fd_close(c->fd);
+		c->fd = -1;
+	}
 	return 0;
 }
 
@@ -145,27 +186,19 @@ content_convert(struct content *c, size_t bare, struct err *err)
 	struct span raw = span_of(c->p, c->len);
 	struct content with = { .fd = -1, .date = c->date };
 	size_t len = c->len + bare;
-	void *mapped;
+	char *room = NULL;
 
-	if (len <= CONTENT_MEMORY_MAX) {
-		with.memory = malloc(len + 1);
-		if (with.memory == NULL)
-			return err_set(err, ERR_TEMP, "message: out of memory");
-		to_crlf(raw, with.memory);
-		with.p = with.memory;
-	} else {
+	if (len > CONTENT_MEMORY_MAX)
 		with.fd = memfd_create("message", MFD_CLOEXEC);
-		if (with.fd == -1 || ftruncate(with.fd, (off_t)len) == -1 ||
-		    (mapped = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			 MAP_SHARED, with.fd, 0)) == MAP_FAILED) {
-			(void)err_sys(err, "convert a message");
-			fd_close(with.fd);
-			return -1;
-		}
-		to_crlf(raw, mapped);
-		with.p = mapped;
+	if (len <= CONTENT_MEMORY_MAX ||
+	    (with.fd != -1 && ftruncate(with.fd, (off_t)len) == 0))
+		room = content_room(&with, len, with.fd);
+	if (room == NULL) {
+		(void)err_sys(err, "convert a message");
+		fd_close(with.fd);
+		return -1;
 	}
-	with.len = len;
+	to_crlf(raw, room);
 	content_drop(c);
 	*c = with;
 	return 0;
@@ -176,24 +209,17 @@ content_fill(
     struct content *c, const struct message_found *found, struct err *err)
 {
 	const struct message *m = view_at(found->view, found->index);
-	uint64_t size_virtual = m->size_virtual;
-	struct stat st;
+	uint64_t size = (uint64_t)found->st.st_size;
 	size_t bare;
 
-	if (fstat(c->fd, &st) == -1)
-		return err_sys(err, "stat a message");
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_TEMP, "a message is no regular file");
-	c->date = st.st_mtime;
-	if (content_load(c, (size_t)st.st_size, err) == -1)
+	c->date = found->st.st_mtime;
+	if (content_load(c, size, err) == -1)
 		return -1;
 	/* Both sizes equal, and true: there is no bare LF to look for. */
-	if (size_virtual == (uint64_t)st.st_size &&
-	    m->size_physical == size_virtual)
+	if (m->size_virtual == size && m->size_physical == size)
 		return 0;
 	bare = bare_line_feeds(span_of(c->p, c->len));
-	view_learn_size(found->view, found->index, (uint64_t)st.st_size,
-	    (uint64_t)st.st_size + bare);
+	view_learn_size(found->view, found->index, size, size + bare);
 	return bare == 0 ? 0 : content_convert(c, bare, err);
 }
 
@@ -216,6 +242,22 @@ content_open(struct mailbox *m, uint32_t uid, struct content **content_out,
 		return -1;
 	*content_out = STEAL(c);
 	return 0;
+}
+
+bool
+message_unreadable(const struct err *err)
+{
+	switch (err->os) {
+	case EACCES:
+	case EPERM:
+	case EIO:
+	case ENODATA:
+	case EBADMSG:
+	case EUCLEAN:
+		return err->kind == ERR_TEMP;
+	default:
+		return false;
+	}
 }
 
 void
@@ -250,14 +292,11 @@ message_date(struct mailbox *m, uint32_t uid, time_t *date_out, struct err *err)
 {
 	struct message_found found = { 0 };
 	CLEANUP(fd_close) int fd = message_open(m, uid, &found, err);
-	struct stat st;
 
 	view_unref(found.view);
 	if (fd == -1)
 		return -1;
-	if (fstat(fd, &st) == -1)
-		return err_sys(err, "stat a message");
-	*date_out = st.st_mtime;
+	*date_out = found.st.st_mtime;
 	return 0;
 }
 

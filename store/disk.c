@@ -161,6 +161,17 @@ disk_list(int fd, bool (*each)(void *arg, const char *name, unsigned char type),
 	return len == -1 ? err_sys(err, "read a directory") : 0;
 }
 
+unsigned char
+disk_entry_type(int fd, const char *name, unsigned char type)
+{
+	struct stat st;
+
+	if (type != DT_UNKNOWN ||
+	    fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return type;
+	return (unsigned char)IFTODT(st.st_mode);
+}
+
 struct removal {
 	int fd;
 	unsigned depth;

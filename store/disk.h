@@ -62,6 +62,12 @@ int disk_list(int fd,
     bool (*each)(void *arg, const char *name, unsigned char type), void *arg,
     struct err *err);
 
+/*
+ * The kind of an entry of fd, DT_REG and its like, also where the file system
+ * does not tell it with the name; DT_UNKNOWN: it is not there any more.
+ */
+unsigned char disk_entry_type(int fd, const char *name, unsigned char type);
+
 /* Removes a directory with all that is in it, at most depth levels deep. */
 int disk_remove_tree(
     int dirfd, const char *name, unsigned depth, struct err *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A folder's life in this process: descriptors, turn, current view. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,7 +213,9 @@ search_entry(void *arg, const char *name, unsigned char type)
 	struct search *s = arg;
 	struct filename parsed;
 
-	(void)type;
+	/* Something else may have the name of a message that is gone. */
+	if (type != DT_REG && type != DT_UNKNOWN)
+		return true;
 	if (!filename_parse(span_str(name), &parsed) ||
 	    !span_eq(parsed.base, s->base))
 		return true;

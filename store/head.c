@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The header of a message, without reading the rest. */
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mime/header.h"
@@ -102,19 +101,14 @@ message_head_read(
 	CLEANUP(fd_close) int fd = message_open(m, uid, &found, err);
 	CLEANUP(view_unref) struct view *v = found.view;
 	const struct message *message;
-	struct stat st;
 
 	if (fd == -1)
 		return -1;
-	if (fstat(fd, &st) == -1)
-		return err_sys(err, "stat a message");
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_TEMP, "a message is no regular file");
-	head->date = st.st_mtime;
+	head->date = found.st.st_mtime;
 	message = view_at(v, found.index);
 	/* As content_open does: equal sizes, and true, mean no bare LF. */
 	return head_fill(fd, head,
-	    message->size_virtual != (uint64_t)st.st_size ||
+	    message->size_virtual != (uint64_t)found.st.st_size ||
 		message->size_physical != message->size_virtual,
 	    err);
 }

@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -114,6 +115,8 @@ struct folder {
 		struct disk_stamp stamp;
 		int64_t checked; /* seconds, when that was seen */
 		bool dirty;      /* look once more, one second later */
+		/* Of the entries that are no messages; 0: there were none. */
+		uint64_t strays;
 	} seen_new, seen_cur;
 	struct uidlist_state {
 		bool loaded;
@@ -212,10 +215,11 @@ int folder_find_file(struct folder *f, struct span base, struct buf *path_out,
 struct message_found {
 	struct view *view; /* a reference */
 	uint32_t index;
+	struct stat st;
 };
 /*
  * Opens the file of a message, wherever it is by now.  Answers the descriptor
- * or -1 (ERR_POLICY: the message is gone).
+ * or -1 (ERR_POLICY: the message is gone, or something else has its name).
  */
 int message_open(struct mailbox *m, uint32_t uid,
     struct message_found *found_out, struct err *err);

@@ -69,12 +69,7 @@ listing_put(struct listing *l, struct span name, bool exists, bool subscribed)
 static bool
 is_directory(int fd, const char *name, unsigned char type)
 {
-	struct stat st;
-
-	if (type != DT_UNKNOWN)
-		return type == DT_DIR;
-	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISDIR(st.st_mode);
+	return disk_entry_type(fd, name, type) == DT_DIR;
 }
 
 static bool

@@ -71,6 +71,12 @@ void content_free(struct content *c);
 CLEANUP_DEFINE_PTR(struct content, content_free)
 
 /*
+ * The failure of a call here lies in this message's file (no right to read it,
+ * a bad sector, cut short while it was read): others can be read.
+ */
+bool message_unreadable(const struct err *err);
+
+/*
  * All octets, every line ending in CRLF (a bare LF in the file has become
  * CRLF; nothing else differs from the file).  Borrowed until content_free.
  */

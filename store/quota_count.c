@@ -124,7 +124,10 @@ count_file(void *arg, const char *name, unsigned char type)
 	struct filename parsed;
 	struct stat st;
 
-	if (type == DT_DIR || name[0] == '.')
+	if (name[0] == '.')
+		return true;
+	type = disk_entry_type(c->fd, name, type);
+	if (type != DT_REG && type != DT_UNKNOWN)
 		return true;
 	if (filename_parse(span_str(name), &parsed) &&
 	    parsed.size_physical <= INT64_MAX)

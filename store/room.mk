@@ -52,6 +52,12 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c \
 tests_unit_test_store_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
 
+unit_tests += tests/unit/test_store_strays
+tests_unit_test_store_strays_SOURCES = tests/unit/test_store_strays.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_store_strays_LDADD = store/libstore.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)
+
 unit_tests += tests/unit/test_store_formats
 tests_unit_test_store_formats_SOURCES = tests/unit/test_store_formats.c
 tests_unit_test_store_formats_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \

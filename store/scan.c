@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/log.h"
+
 /* Names of some five million messages. */
 #define SCAN_TEXT_MAX ((size_t)512 * 1024 * 1024)
 /* Mail that keeps coming in while we move is left for the next look. */
@@ -38,6 +40,58 @@ scan_fail(struct scan *s)
 	return false;
 }
 
+static size_t
+base_hash(struct span base)
+{
+	uint64_t hash = 0x9e3779b97f4a7c15U ^ base.len;
+
+	while (base.len >= 8) {
+		uint64_t word;
+
+		memcpy(&word, base.p, 8);
+		hash = (hash ^ word) * 0xff51afd7ed558ccdU;
+		hash ^= hash >> 32;
+		base = span_from(base, 8);
+	}
+	for (size_t i = 0; i < base.len; i++)
+		hash = (hash ^ (unsigned char)base.p[i]) * 0x100000001b3U;
+	return (size_t)(hash ^ hash >> 29);
+}
+
+/* A directory, a link, a FIFO...: no client may be kept from its mail by it. */
+static bool
+is_stray(struct scan *s, const char *name, unsigned char type)
+{
+	struct filename parsed;
+
+	type = disk_entry_type(s->fd, name, type);
+	if (type == DT_REG || type == DT_UNKNOWN)
+		return false;
+	if (!filename_parse(span_str(name), &parsed))
+		return true;
+	if (s->stray_count++ == 0)
+		(void)snprintf(s->stray, sizeof(s->stray), "%s", name);
+	s->strays += (uint64_t)base_hash(span_str(name)) | 1;
+	return true;
+}
+
+/* Once, not at each look: a mailbox is looked at all day long. */
+static void
+scan_tell_strays(const struct scan *s, struct scan_state *seen)
+{
+	const struct folder *f = s->folder;
+
+	if (s->strays != 0 && s->strays != seen->strays)
+		log_warning(&log_process,
+		    "what is no regular file is no message",
+		    log_str("account", f->account->text),
+		    log_str("folder", f->directory),
+		    log_str("in", s->in_new ? "new" : "cur"),
+		    log_span("name", span_str(s->stray)),
+		    log_u64("count", s->stray_count));
+	seen->strays = s->strays;
+}
+
 /* Keeps a name; the text may still move, so only its place is noted. */
 static bool
 scan_entry(void *arg, const char *name, unsigned char type)
@@ -46,7 +100,7 @@ scan_entry(void *arg, const char *name, unsigned char type)
 	struct span text = span_str(name);
 	struct filename parsed;
 
-	if (type == DT_DIR || !filename_parse(text, &parsed))
+	if (is_stray(s, name, type) || !filename_parse(text, &parsed))
 		return true;
 	if (s->count == s->room) {
 		size_t room = s->room == 0 ? 64 : 2 * s->room;
@@ -81,8 +135,11 @@ scan_list(struct scan *s, int fd, bool in_new, struct scan_state *seen,
 	seen->checked = time(NULL);
 	seen->dirty = seen->checked <= st.st_mtime + 1;
 	s->in_new = in_new;
+	s->fd = fd;
+	s->strays = s->stray_count = 0;
 	if (disk_list(fd, scan_entry, s, err) == -1 || s->failed)
 		return -1;
+	scan_tell_strays(s, seen);
 	return 0;
 }
 
@@ -178,24 +235,6 @@ scan_new(struct scan *s, bool move, struct err *err)
 }
 
 /* ---- lookup ---- */
-
-static size_t
-base_hash(struct span base)
-{
-	uint64_t hash = 0x9e3779b97f4a7c15U ^ base.len;
-
-	while (base.len >= 8) {
-		uint64_t word;
-
-		memcpy(&word, base.p, 8);
-		hash = (hash ^ word) * 0xff51afd7ed558ccdU;
-		hash ^= hash >> 32;
-		base = span_from(base, 8);
-	}
-	for (size_t i = 0; i < base.len; i++)
-		hash = (hash ^ (unsigned char)base.p[i]) * 0x100000001b3U;
-	return (size_t)(hash ^ hash >> 29);
-}
 
 /* Where the base is or would be. */
 static size_t

@@ -32,7 +32,12 @@ struct scan {
 	struct err *err;
 	bool failed;
 	bool missed; /* a file went from new/ to cur/ meanwhile */
-	bool in_new; /* what is being listed */
+	/* What is being listed, and what of it is no message. */
+	bool in_new;
+	int fd;
+	uint64_t strays; /* sum of the names' hashes */
+	size_t stray_count;
+	char stray[FILENAME_MAX_OCTETS + 1]; /* the first one's name */
 };
 
 void scan_init(struct scan *s, struct folder *f);

@@ -748,44 +748,6 @@ test_ids_that_are_none(void **state)
 	    -1);
 }
 
-/* Not every name in cur/ is a message. */
-static void
-test_other_things_in_cur(void **state)
-{
-	struct store_rig *rig = *state;
-	struct mailbox *m;
-	char path[512];
-
-	(void)snprintf(path, sizeof(path), "%s/cur/extra", rig->maildir);
-	assert_int_equal(mkdir(path, 0700), 0);
-	store_rig_put(rig, "cur/.hidden", "x");
-	store_rig_put(rig, "cur/1.M1.h:2,", "x");
-	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
-	assert_int_equal(view_count(mailbox_view(m)), 1);
-	mailbox_close(m);
-}
-
-/* A link in a Maildir leads nowhere. */
-static void
-test_links_are_not_followed(void **state)
-{
-	struct store_rig *rig = *state;
-	struct mailbox *m;
-	struct content *c;
-	char path[512];
-
-	(void)snprintf(path, sizeof(path), "%s/cur/1.M1.h:2,", rig->maildir);
-	assert_int_equal(symlink("/etc/passwd", path), 0);
-	(void)snprintf(path, sizeof(path), "%s/.Away", rig->maildir);
-	assert_int_equal(symlink("/tmp", path), 0);
-	m = store_rig_open(rig, "INBOX", MAILBOX_READ);
-	assert_int_equal(content_open(m, 1, &c, NULL), -1);
-	mailbox_close(m);
-	assert_int_equal(
-	    mailbox_open(rig->account, SPAN("Away"), MAILBOX_READ, &m, NULL),
-	    -1);
-}
-
 #define T(f)                                                                   \
 	cmocka_unit_test_setup_teardown(f, store_rig_setup, store_rig_teardown)
 
@@ -812,8 +774,6 @@ main(void)
 		T(test_stale_and_live_locks),
 		T(test_twins_become_two_messages),
 		T(test_ids_that_are_none),
-		T(test_other_things_in_cur),
-		T(test_links_are_not_followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
