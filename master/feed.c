@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/tls.h"
 #include "store/account.h"
+#include "store/marker.h"
 
 /* ---- the log
  * ------------------------------------------------------------------- */
@@ -277,14 +278,15 @@ static int
 feed_journal(struct master *m, const struct unit *u, struct err *err)
 {
 	const char *store = m->conf->top.store_directory;
-	CLEANUP(fd_close) int fd = -1;
+	CLEANUP(fd_close)
+	int fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (directory_make(store, ".journal", u->uid, u->gid, 0700, err) == -1)
+	if (fd == -1)
+		return err_sys(err, "open %s", store);
+	if (marker_need(fd, ".", err) == -1 ||
+	    directory_make(store, ".journal", u->uid, u->gid, 0700, err) == -1)
 		return -1;
-	fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1 || fsync(fd) == -1)
-		return err_sys(err, "fsync %s", store);
-	return 0;
+	return fsync(fd) == -1 ? err_sys(err, "fsync %s", store) : 0;
 }
 
 int

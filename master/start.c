@@ -23,6 +23,7 @@
 #include "master/notify.h"
 #include "master/state.h"
 #include "master/unit.h"
+#include "store/account.h"
 
 int
 master_programs(char *out, size_t size, struct err *err)
@@ -78,15 +79,15 @@ static int
 start_directories(struct master *m, struct err *err)
 {
 	const struct daemon_conf *top = &m->conf->top;
+	CLEANUP(fd_close) int state = -1;
 	mode_t before = umask(022);
 	int result = -1;
 
 	if (base_directory(
 		"run-directory", top->run_directory, &m->run_dir, err) == 0 &&
 	    base_directory(
-		"state-directory", top->state_directory, NULL, err) == 0 &&
-	    base_directory(
-		"store-directory", top->store_directory, NULL, err) == 0)
+		"state-directory", top->state_directory, &state, err) == 0 &&
+	    store_settle(top->store_directory, state, err) == 0)
 		result = 0;
 	(void)umask(before);
 	if (result == -1)

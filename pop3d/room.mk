@@ -51,7 +51,8 @@ pop3d_pop3d_LDADD = pop3d/libpop3d.a tenants/libtenants.a store/libstore.a \
 	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS) $(BDB_LIBS)
 
 unit_tests += tests/unit/test_maildrop
-tests_unit_test_maildrop_SOURCES = tests/unit/test_maildrop.c
+tests_unit_test_maildrop_SOURCES = tests/unit/test_maildrop.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
 tests_unit_test_maildrop_LDADD = pop3d/libpop3d.a store/libstore.a \
 	mime/libmime.a common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
 

@@ -13,6 +13,7 @@
 #include "common/ascii.h"
 #include "common/file.h"
 #include "store/inside.h"
+#include "store/marker.h"
 #include "store/name.h"
 
 #define LOCK_WAIT_MS 60000
@@ -188,6 +189,16 @@ account_make(struct store *s, const char *path, struct err *err)
 	return fsync(fd) == -1 ? err_sys(err, "fsync %s", path) : 0;
 }
 
+/* Nothing is made, or said to be missing, where nothing is mounted. */
+static int
+tenant_need(struct store *s, const char *path, struct err *err)
+{
+	char tenant[STORE_TENANT_MAX + 1] = "";
+
+	(void)sscanf(path, "%63[^/]", tenant);
+	return marker_need(s->fd, tenant, err);
+}
+
 static int
 account_open_directory(struct store *s, const char *path,
     enum account_mode mode, int *fd_out, struct err *err)
@@ -195,6 +206,11 @@ account_open_directory(struct store *s, const char *path,
 	int fd = disk_open_directory(s->fd, path, err);
 	struct stat st;
 
+	if (fd == -1 && errno == ENOENT) {
+		if (tenant_need(s, path, err) == -1)
+			return -1;
+		errno = ENOENT;
+	}
 	/* A Maildir without cur/ was left half made by a crash. */
 	if (mode == ACCOUNT_CREATE &&
 	    ((fd == -1 && errno == ENOENT) ||

@@ -63,6 +63,16 @@ void store_free(struct store *s);
 CLEANUP_DEFINE_PTR(struct store, store_free)
 
 /*
+ * Makes <store> if it is not there and gives it its marker (store/marker.h),
+ * whose copy store.id is kept in the directory state_fd.  For hikyakud, before
+ * anything else is done with the store.
+ *
+ * Errors: ERR_POLICY, there was a store and now there is none, or another one;
+ * ERR_TEMP.
+ */
+int store_settle(const char *store_path, int state_fd, struct err *err);
+
+/*
  * Makes <store>/<tenant>, 0700, owned by uid and gid, if it is not there; a
  * directory that is there must belong to uid.  Durable, and was so before
  * anybody else could see it.  For hikyakud, as root, before the tenant's first
@@ -70,7 +80,8 @@ CLEANUP_DEFINE_PTR(struct store, store_free)
  * root: everything is the caller's).
  *
  * Errors: ERR_SYNTAX, no tenant's name; ERR_POLICY, somebody else's
- * directory; ERR_TEMP.
+ * directory, or there was one and now there is none, or another one; ERR_TEMP,
+ * among others when the store has no marker.
  */
 int store_make_tenant(const char *store_path, struct span tenant, uid_t uid,
     gid_t gid, struct err *err);
@@ -89,7 +100,7 @@ enum account_mode {
  * this process.  Each open needs its account_unref.
  *
  * Errors: ERR_SYNTAX, bad tenant or id; ERR_POLICY; ERR_TEMP (which includes
- * a missing <store>/<tenant>: hikyakud makes that).
+ * a missing <store>/<tenant>, or one without its marker: hikyakud makes both).
  */
 int account_open(struct store *s, struct span tenant, struct span account_id,
     enum account_mode mode, struct account **account_out, struct err *err);

@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "store/account.h"
+#include "store/marker.h"
 
 #define ASIDE ".removed"
 
@@ -203,6 +204,22 @@ remove_tree(int dirfd, const char *name, unsigned depth, struct err *err)
 	return 0;
 }
 
+/* Whoever gets the name next begins anew. */
+static int
+forget_tenant(const struct place *p, struct err *err)
+{
+	char copy[sizeof(STORE_KNOWN) + STORE_TENANT_MAX];
+	struct stat st;
+
+	if (fstatat(p->fd, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	(void)snprintf(
+	    copy, sizeof(copy), STORE_KNOWN "%.*s", STORE_TENANT_MAX, p->name);
+	if (unlinkat(p->fd, copy, 0) == -1 && errno != ENOENT)
+		return err_sys(err, "remove %s", copy);
+	return 0;
+}
+
 int
 removal_finish(const char *store_path, struct span tenant,
     struct span account_id, struct err *err)
@@ -211,7 +228,11 @@ removal_finish(const char *store_path, struct span tenant,
 
 	if (place_init(&p, store_path, tenant, account_id, err) == -1)
 		return -1;
-	return p.fd == -1 ? 0 : remove_tree(p.fd, p.aside, 0, err);
+	if (p.fd == -1)
+		return 0;
+	if (remove_tree(p.fd, p.aside, 0, err) == -1)
+		return -1;
+	return account_id.len > 0 ? 0 : forget_tenant(&p, err);
 }
 
 /* ---- what is aside ----------------------------------------------------------

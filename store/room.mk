@@ -20,6 +20,7 @@ store_libstore_a_SOURCES = \
 	store/list.c store/list.h \
 	store/mailbox.c store/mailbox.h \
 	store/maildirsize.c store/maildirsize.h \
+	store/marker.c store/marker.h \
 	store/message.h \
 	store/mutf7.c \
 	store/name.c store/name.h \
@@ -55,8 +56,13 @@ tests_unit_test_store_LDADD = store/libstore.a mime/libmime.a common/libcommon.a
 unit_tests += tests/unit/test_store_strays
 tests_unit_test_store_strays_SOURCES = tests/unit/test_store_strays.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
-tests_unit_test_store_strays_LDADD = store/libstore.a common/libcommon.a \
-	$(OPENSSL_LIBS) $(unit_ldadd)
+tests_unit_test_store_strays_LDADD = store/libstore.a mime/libmime.a \
+	common/libcommon.a $(ICU_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_marker
+tests_unit_test_marker_SOURCES = tests/unit/test_marker.c
+tests_unit_test_marker_LDADD = store/libstore.a mime/libmime.a \
+	common/libcommon.a $(ICU_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_store_formats
 tests_unit_test_store_formats_SOURCES = tests/unit/test_store_formats.c

@@ -94,6 +94,7 @@ def make_shared(kind):
     hh = hashlib.sha256(ACCOUNT.encode()).hexdigest()[:2]
     home = base / "aozora" / hh / ACCOUNT
     home.mkdir(parents=True)
+    (base / "aozora" / ".hikyaku-store").touch()
     subprocess.run(["chown", "-R", "%d:%d" % (PEER_UID, PEER_UID),
                     base / "aozora"], check=True)
     try:

@@ -21,6 +21,7 @@ def small_disk():
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs",
                     path], check=True)
     (path / "t").mkdir()
+    (path / "t" / ".hikyaku-store").touch()
     try:
         yield path
     finally:

@@ -8,12 +8,25 @@
 #include "tests/unit/store_rig.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+void
+store_rig_settle(const char *path)
+{
+	struct err err = ERR_INIT;
+	int fd = open(path, O_RDONLY | O_DIRECTORY);
+
+	assert_int_not_equal(fd, -1);
+	if (store_settle(path, fd, &err) == -1)
+		fail_msg("store_settle: %s", err.text);
+	(void)close(fd);
+}
 
 int
 store_rig_setup(void **state)
@@ -28,6 +41,7 @@ store_rig_setup(void **state)
 	assert_non_null(rig);
 	(void)snprintf(rig->path, sizeof(rig->path), "/tmp/hk-store-XXXXXX");
 	assert_non_null(mkdtemp(rig->path));
+	store_rig_settle(rig->path);
 	assert_int_equal(store_make_tenant(rig->path, SPAN("aozora"), (uid_t)-1,
 			     (gid_t)-1, &err),
 	    0);

@@ -18,6 +18,8 @@ struct store_rig {
 /* The account "user-1" of tenant "aozora", with an empty Maildir. */
 int store_rig_setup(void **state);
 int store_rig_teardown(void **state);
+/* The marker of a store that is there; its copy lies beside it. */
+void store_rig_settle(const char *path);
 /* A second process's store on the same files. */
 struct store *store_rig_again(
     const struct store_rig *rig, struct account **account_out);

@@ -18,6 +18,7 @@
 #include "store/draft.h"
 #include "store/mailbox.h"
 #include "store/view.h"
+#include "tests/unit/store_rig.h"
 
 #define TENANT "midori"
 #define ID "0a1b2c3d-0000-1111-2222-333344445555"
@@ -36,12 +37,13 @@ start(void **state)
 	static struct fixture f;
 	struct store_options options = { .path = f.root };
 	struct err err = ERR_INIT;
-	char tenant[96];
 
 	(void)strcpy(f.root, "/tmp/hk-maildrop-XXXXXX");
 	assert_non_null(mkdtemp(f.root));
-	(void)snprintf(tenant, sizeof(tenant), "%s/%s", f.root, TENANT);
-	assert_int_equal(mkdir(tenant, 0700), 0);
+	store_rig_settle(f.root);
+	assert_int_equal(
+	    store_make_tenant(f.root, SPAN(TENANT), (uid_t)-1, (gid_t)-1, &err),
+	    0);
 	assert_int_equal(store_new(&options, &f.store, &err), 0);
 	assert_int_equal(maildrop_locks_new(&f.locks, &err), 0);
 	f.login_delay = 0;
