@@ -41,6 +41,7 @@ enum handoff_tag {
 	TAG_UTF8,
 	TAG_LANGUAGE,
 	TAG_USER_LANGUAGE,
+	TAG_EXPIRE_DAYS,
 };
 
 /* ---- sending -------------------------------------------------------- */
@@ -68,6 +69,8 @@ put_pop3(struct buf *b, const struct handoff *h)
 		packet_put_u64(b, TAG_MARK_SEEN, h->mark_seen == 'y');
 	if (h->login_delay != 0)
 		packet_put_u64(b, TAG_LOGIN_DELAY, h->login_delay);
+	if (h->expire_days != 0)
+		packet_put_u64(b, TAG_EXPIRE_DAYS, h->expire_days);
 }
 
 static void
@@ -192,6 +195,8 @@ get_choices(struct handoff *h, uint8_t tag, struct span value)
 		return get_choice(value, &h->mark_seen);
 	case TAG_LOGIN_DELAY:
 		return get_u32(value, &h->login_delay);
+	case TAG_EXPIRE_DAYS:
+		return get_u32(value, &h->expire_days);
 	case TAG_UTF8:
 		return get_bool(value, &h->utf8);
 	case TAG_LANGUAGE:

@@ -37,6 +37,7 @@ struct handoff {
 	char unique_ids[41];  /* form of unique-ids, or "" */
 	char mark_seen;       /* 'y', 'n', or 0: as configured */
 	uint32_t login_delay; /* seconds between logins; 0: any */
+	uint32_t expire_days; /* mail is kept so long; 0: for ever */
 	/* What the client has chosen before logging in, and what its user has
 	 * in the directory: a language, or "". */
 	bool utf8;

@@ -42,7 +42,7 @@ common_libcommon_a_SOURCES = \
 	common/reactor_timer.c common/reactor_work.c \
 	common/sandbox.c common/sandbox.h common/sandbox_seccomp.c \
 	common/sasl.c common/sasl.h \
-	common/sasl_cram.c common/sasl_password.c \
+	common/sasl_apop.c common/sasl_cram.c common/sasl_password.c \
 	common/sasl_private.h common/sasl_scram.c \
 	common/session_host.c common/session_host.h \
 	common/span.c common/span.h \

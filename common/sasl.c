@@ -35,6 +35,12 @@ sasl_mechanism_find(struct span name)
 	return NULL;
 }
 
+const struct sasl_mechanism *
+sasl_mechanism_apop(void)
+{
+	return &sasl_apop;
+}
+
 const char *
 sasl_mechanism_name(const struct sasl_mechanism *m)
 {

@@ -27,6 +27,15 @@ const struct sasl_mechanism *sasl_mechanism_find(struct span name);
 /* The i-th in order of preference, NULL behind the last. */
 const struct sasl_mechanism *sasl_mechanism_at(size_t i);
 const char *sasl_mechanism_name(const struct sasl_mechanism *m);
+/*
+ * APOP of RFC 1939 section 7 as a mechanism of one message,
+ *
+ *	timestamp NUL name NUL 32(lower-case hexadecimal digit)
+ *
+ * which none of the functions above finds: a client that could choose the
+ * timestamp would need no secret, only an answer that it has overheard.
+ */
+const struct sasl_mechanism *sasl_mechanism_apop(void);
 /* It shows the password to whoever reads the line: offer it under TLS. */
 bool sasl_mechanism_plaintext(const struct sasl_mechanism *m);
 

@@ -40,7 +40,7 @@ bool sasl_set_authcid(struct sasl_exchange *x, struct span name);
 /* Empties a buffer that held a secret, over its whole memory. */
 void sasl_buf_wipe(struct buf *b);
 
-extern const struct sasl_mechanism sasl_plain, sasl_login, sasl_cram_md5,
-    sasl_scram_sha_256;
+extern const struct sasl_mechanism sasl_apop, sasl_plain, sasl_login,
+    sasl_cram_md5, sasl_scram_sha_256;
 
 #endif

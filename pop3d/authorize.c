@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "common/sasl.h"
 #include "pop3d/capa.h"
 #include "pop3d/command.h"
 #include "pop3d/conf.h"
@@ -30,6 +32,7 @@ struct gate_session {
 	struct gate *gate;
 	struct login *login; /* NULL: not tried yet */
 	char *user;          /* of a USER command that PASS may follow */
+	char *timestamp;     /* of the greeting, for APOP; or NULL */
 	unsigned errors;     /* commands that were none */
 	bool greeted;
 	bool utf8; /* UTF8 was said */
@@ -58,6 +61,8 @@ gate_forget_login(struct gate_session *s)
 	s->login = NULL;
 	free(s->user);
 	s->user = NULL;
+	free(s->timestamp);
+	s->timestamp = NULL;
 }
 
 static void
@@ -141,6 +146,19 @@ gate_login(struct gate_session *s, struct conn *c)
 /* ---- commands ------------------------------------------------------------ */
 
 static enum step
+gate_bad(struct gate_session *s, struct conn *c, const char *text)
+{
+	if (++s->errors >= ERRORS_MAX) {
+		log_info(&s->log, "too many bad commands");
+		pop3_err(
+		    c, s->language, NULL, "Too many bad commands, goodbye");
+		return STEP_CLOSE;
+	}
+	pop3_err(c, s->language, NULL, text);
+	return STEP_NEXT;
+}
+
+static enum step
 gate_capa(struct gate_session *s, struct conn *c)
 {
 	CLEANUP(buf_fini) struct buf mechanisms, reply;
@@ -155,7 +173,7 @@ gate_capa(struct gate_session *s, struct conn *c)
 	login_mechanisms(s->gate->login, c, " ", &mechanisms);
 	capa.mechanisms = buf_span(&mechanisms);
 	capa_format(&capa, &reply);
-	capa_end(0, &reply);
+	capa_end(NULL, &reply);
 	pop3_ok(c, s->language, "Capability list follows");
 	conn_write(c, buf_span(&reply));
 	return STEP_NEXT;
@@ -197,6 +215,24 @@ gate_pass(struct gate_session *s, struct conn *c, struct span password)
 		return STEP_NEXT;
 	return gate_login_next(s, c,
 	    login_password(s->login, "PASS", "", span_str(user), password));
+}
+
+/* apop-command = "APOP" SP name SP 32(lower-case hexadecimal digit) */
+static enum step
+gate_apop(struct gate_session *s, struct conn *c, struct span argument)
+{
+	ptrdiff_t space = span_rindex(argument, ' ');
+
+	if (s->timestamp == NULL)
+		return gate_bad(s, c, "APOP is not offered, use USER and PASS");
+	if (space <= 0 || space > TENANT_LOGIN_MAX)
+		return gate_bad(s, c, "a name and a digest are expected");
+	if (gate_login(s, c) == NULL)
+		return STEP_NEXT;
+	return gate_login_next(s, c,
+	    login_apop(s->login, span_str(s->timestamp),
+		span_first(argument, (size_t)space),
+		span_from(argument, (size_t)space + 1)));
 }
 
 /* AUTH without a mechanism lists them, as clients before RFC 5034 expect. */
@@ -252,7 +288,10 @@ gate_stls(struct gate_session *s, struct conn *c)
 		return STEP_NEXT;
 	}
 	/* Nothing said in clear counts afterwards.  RFC 2595 section 4 */
-	gate_forget_login(s);
+	login_free(s->login);
+	s->login = NULL;
+	free(s->user);
+	s->user = NULL;
 	pop3_ok(c, s->language, "Begin TLS negotiation");
 	s->language = LANGUAGE_EN;
 	if (conn_start_tls(c, tls, &err) == -1) {
@@ -270,24 +309,12 @@ gate_utf8(struct gate_session *s, struct conn *c)
 	return STEP_NEXT;
 }
 
-static enum step
-gate_bad(struct gate_session *s, struct conn *c, const char *text)
-{
-	if (++s->errors >= ERRORS_MAX) {
-		log_info(&s->log, "too many bad commands");
-		pop3_err(
-		    c, s->language, NULL, "Too many bad commands, goodbye");
-		return STEP_CLOSE;
-	}
-	pop3_err(c, s->language, NULL, text);
-	return STEP_NEXT;
-}
-
 static bool
 verb_may_be_long(enum pop3_verb verb)
 {
 	/* An address may have 320 octets, a password more than a line. */
-	return verb == POP3_AUTH || verb == POP3_USER || verb == POP3_PASS;
+	return verb == POP3_AUTH || verb == POP3_USER || verb == POP3_PASS ||
+	       verb == POP3_APOP;
 }
 
 static enum step
@@ -321,7 +348,7 @@ gate_command(struct gate_session *s, struct conn *c, struct span line)
 		pop3_ok(c, s->language, "Goodbye");
 		return STEP_CLOSE;
 	case POP3_APOP:
-		return gate_bad(s, c, "APOP is not offered, use USER and PASS");
+		return gate_apop(s, c, command.argument);
 	case POP3_DELE:
 	case POP3_LIST:
 	case POP3_NOOP:
@@ -376,15 +403,50 @@ gate_step(struct gate_session *s, struct conn *c)
 	return STEP_CLOSE;
 }
 
+/* timestamp = "<" 24(octet of base64) "@" host name ">"	RFC 1939 section 7
+ */
+static char *
+timestamp_new(const char *hostname, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf nonce;
+	unsigned char random[18];
+	char *timestamp;
+
+	buf_init(&nonce, 32);
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+		(void)err_sys(err, "getrandom");
+		return NULL;
+	}
+	base64_encode(span_of((const char *)random, sizeof(random)), &nonce);
+	if (buf_check(&nonce, err) == -1 ||
+	    asprintf(&timestamp, "<%s@%s>", buf_str(&nonce), hostname) == -1) {
+		(void)err_sys(err, "timestamp");
+		return NULL;
+	}
+	return timestamp;
+}
+
 static void
 gate_greet(struct gate_session *s, struct conn *c)
 {
+	struct daemon *d = s->gate->daemon;
+	const struct pop3d_conf *conf = daemon_section(d);
+	struct err err = ERR_INIT;
 	const struct conn_peer *peer = conn_peer(c);
 
 	(void)snprintf(s->log.client, sizeof(s->log.client), "%s:%u",
 	    peer->address_text, peer->port);
 	log_info(&s->log, "connected", log_str("tls", conn_tls_version(c)));
-	pop3_ok(c, s->language, "POP3 server ready");
+	if (conf->apop) {
+		s->timestamp = timestamp_new(daemon_conf(d)->hostname, &err);
+		if (s->timestamp == NULL)
+			log_error(&s->log, "no APOP", log_err(&err));
+	}
+	if (s->timestamp == NULL)
+		pop3_ok(c, s->language, "POP3 server ready");
+	else
+		conn_write_fmt(c, "+OK %s %s\r\n",
+		    text_in(s->language, "POP3 server ready"), s->timestamp);
 	s->greeted = true;
 }
 

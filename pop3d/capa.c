@@ -9,7 +9,6 @@ capa_format(const struct capa *capa, struct buf *out)
 			     "RESP-CODES\r\n"
 			     "AUTH-RESP-CODE\r\n"
 			     "PIPELINING\r\n"
-			     "EXPIRE NEVER\r\n"
 			     "UTF8\r\n"
 			     "LANG\r\n"));
 	if (capa->user)
@@ -25,9 +24,16 @@ capa_format(const struct capa *capa, struct buf *out)
 }
 
 void
-capa_end(uint32_t login_delay, struct buf *out)
+capa_end(const struct capa_user *user, struct buf *out)
 {
-	if (login_delay > 0)
-		buf_append_fmt(out, "LOGIN-DELAY %u\r\n", login_delay);
+	if (user == NULL)
+		/* The least that any brand may say.  RFC 2449 section 6.7 */
+		buf_append(out, SPAN("EXPIRE 1 USER\r\n"));
+	else if (user->expire_days == 0)
+		buf_append(out, SPAN("EXPIRE NEVER\r\n"));
+	else
+		buf_append_fmt(out, "EXPIRE %u\r\n", user->expire_days);
+	if (user != NULL && user->login_delay > 0)
+		buf_append_fmt(out, "LOGIN-DELAY %u\r\n", user->login_delay);
 	buf_append(out, SPAN(".\r\n"));
 }

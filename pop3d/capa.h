@@ -16,9 +16,15 @@ struct capa {
 	bool stls;
 };
 
-/* The lines but for the end, which a session adds: what holds for its user. */
+/* What holds for one user.  0 of either: nothing said. */
+struct capa_user {
+	uint32_t login_delay; /* seconds between two logins */
+	uint32_t expire_days; /* mail is kept so long; 0: for ever */
+};
+
+/* The lines but for the end, which a session adds. */
 void capa_format(const struct capa *capa, struct buf *out);
-/* login_delay: seconds between two logins of this user; 0: any. */
-void capa_end(uint32_t login_delay, struct buf *out);
+/* user NULL: nobody knows yet who it is. */
+void capa_end(const struct capa_user *user, struct buf *out);
 
 #endif

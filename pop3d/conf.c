@@ -13,6 +13,8 @@ static const struct conf_key pop3d_keys[] = {
 	    "memory of a session process for mailboxes that nobody has open"),
 	CONF_BOOL(struct pop3d_conf, mark_seen, "mark-seen", "yes",
 	    "QUIT marks the messages that were retrieved as seen"),
+	CONF_BOOL(struct pop3d_conf, apop, "apop", "no",
+	    "the greeting has the timestamp that APOP needs"),
 };
 
 const struct conf_section pop3d_section = {

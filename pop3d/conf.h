@@ -15,6 +15,7 @@ struct pop3d_conf {
 	uint64_t connections_max;
 	uint64_t view_memory; /* octets, of mailboxes that nobody has open */
 	bool mark_seen;
+	bool apop; /* a timestamp in the greeting */
 };
 
 extern const struct conf_section pop3d_section;

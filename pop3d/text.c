@@ -14,6 +14,7 @@ static const struct {
 	const char *english, *japanese;
 } texts[] = {
 	/* before login */
+	{ "a name and a digest are expected", "名前とダイジェストが必要です" },
 	{ "APOP is not offered, use USER and PASS",
 	    "APOP は使えません。USER と PASS を使ってください" },
 	{ "Begin TLS negotiation", "TLS を開始してください" },

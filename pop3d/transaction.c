@@ -94,7 +94,7 @@ pop3_capa(struct transaction *t, struct conn *c, struct span argument)
 	(void)pthread_mutex_lock(&t->host->mutex);
 	buf_append(&reply, buf_span(&t->host->capa[t->tls ? 1 : 0]));
 	(void)pthread_mutex_unlock(&t->host->mutex);
-	capa_end(t->login_delay, &reply);
+	capa_end(&t->user, &reply);
 	pop3_ok(c, t->language, "Capability list follows");
 	conn_write(c, buf_span(&reply));
 }
@@ -169,7 +169,7 @@ transaction_maildrop(struct transaction *t, struct err *err)
 		.store = host->store,
 		.tenant = host->tenant,
 		.account_id = o->account_id,
-		.login_delay = t->login_delay };
+		.login_delay = t->user.login_delay };
 	struct span form = o->unique_ids[0] == '\0' ? SPAN("dovecot")
 						    : span_str(o->unique_ids);
 
@@ -283,7 +283,8 @@ transaction_new(struct host *host, const struct handoff *h, struct span input)
 	t->mark_seen = h->mark_seen == 0 ? atomic_load(&host->mark_seen)
 					 : h->mark_seen == 'y';
 	t->utf8 = h->utf8;
-	t->login_delay = h->login_delay;
+	t->user = (struct capa_user){ .login_delay = h->login_delay,
+		.expire_days = h->expire_days };
 	(void)language_find(span_str(h->language), &t->language);
 	(void)language_find(span_str(h->user_language), &t->preferred);
 	t->log.id = h->id;

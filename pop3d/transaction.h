@@ -15,6 +15,7 @@
 #include "common/handoff.h"
 #include "common/log.h"
 #include "common/span.h"
+#include "pop3d/capa.h"
 #include "pop3d/text.h"
 
 struct content;
@@ -32,8 +33,8 @@ struct transaction {
 	bool utf8;      /* the client has said UTF8 */
 	enum language language;
 	enum language preferred; /* the account's: LANG * */
-	uint32_t login_delay;    /* seconds */
-	bool over;               /* close after this reply */
+	struct capa_user user;
+	bool over; /* close after this reply */
 	uint32_t retrieved;
 	uint64_t octets;
 	size_t expunged;

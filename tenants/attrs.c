@@ -25,7 +25,7 @@ const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
 	"hkMaxRuleSize", "hkMaxListEntries", "hkMaxAutoReplyLength",
 	"hkMaxRetentionDays", "hkUidlFormat", "hkPop3Seen", "hkUndeleteDays",
 	"hkOverQuota", "hkInboxDays", "hkPop3LoginDelay", "hkVirusAction",
-	"hkUnscannable", NULL };
+	"hkUnscannable", "hkPop3Apop", NULL };
 
 const char *
 entry_attr_name(enum entry_attr attr)

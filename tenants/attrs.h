@@ -92,6 +92,7 @@ enum entry_attr {
 	ATTR_POP3_LOGIN_DELAY,
 	ATTR_VIRUS_ACTION,
 	ATTR_UNSCANNABLE,
+	ATTR_POP3_APOP,
 	ATTR_BEHIND_LAST,
 
 	/* Of no LDAP attribute: the entry was read with all attributes up to

@@ -73,6 +73,7 @@ attempt_begin(const struct authenticate *a, struct attempt *attempt)
 struct origin {
 	unsigned service;
 	struct span client, login;
+	bool apop;
 };
 
 static int
@@ -134,6 +135,10 @@ admit(struct authenticate *a, struct attempt *attempt, const struct origin *o,
 	case LOOKUP_FAILED:
 		return -1;
 	}
+	if (o->apop && !result->account.tenant.pop3.apop) {
+		result->outcome = LOGIN_WEAK;
+		return 0;
+	}
 	if (!admitted(&result->account, o->service)) {
 		/* This is no guess, but it need not be quick either. */
 		result->outcome = LOGIN_REFUSED;
@@ -180,7 +185,9 @@ authenticate_login(struct authenticate *a,
     const struct tenants_request *request, struct attempt *attempt,
     struct login_result *result, struct err *err)
 {
-	struct origin o = { request->service, request->client, request->login };
+	struct origin o = { .service = request->service,
+		.client = request->client,
+		.login = request->login };
 	enum sasl_verdict verdict;
 
 	attempt_begin(a, attempt);
@@ -209,7 +216,7 @@ step(struct authenticate *a, struct attempt *attempt, struct exchange *e,
 	sasl_exchange_set_arg(e->sasl, attempt);
 	verdict = sasl_exchange_step(e->sasl, message, challenge, err);
 	o = (struct origin){ e->service, span_str(e->client),
-		sasl_exchange_authcid(e->sasl) };
+		sasl_exchange_authcid(e->sasl), e->apop };
 	authzid = sasl_exchange_authzid(e->sasl);
 	if (verdict == SASL_OK && authzid.len > 0 &&
 	    !span_eq_nocase(authzid, o.login))
@@ -230,7 +237,12 @@ authenticate_sasl_start(struct authenticate *a,
 	CLEANUP(exchange_fini)
 	struct exchange e = {
 		.service = request->service,
+		.apop = request->service == SERVICE_POP3 &&
+			span_eq(request->mechanism, SPAN("APOP")),
 	};
+
+	if (e.apop)
+		m = sasl_mechanism_apop();
 
 	if (m == NULL) {
 		result->outcome = LOGIN_BAD;

@@ -381,6 +381,30 @@ tenants_sasl_start(struct tenants *t, const struct login_origin *origin,
 }
 
 int
+tenants_apop(struct tenants *t, const struct login_origin *origin,
+    struct span timestamp, struct span login, struct span digest,
+    struct login_result *result_out, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf message, challenge;
+	struct sasl_token token;
+
+	buf_init(&message, TENANT_SASL_MAX);
+	buf_init(&challenge, TENANT_SASL_MAX);
+	buf_append(&message, timestamp);
+	buf_append_octet(&message, '\0');
+	buf_append(&message, login);
+	buf_append_octet(&message, '\0');
+	buf_append(&message, digest);
+	if (buf_check(&message, err) == -1)
+		return -1;
+	if (tenants_sasl_start(t, origin, SPAN("APOP"), buf_span(&message),
+		&token, &challenge, result_out, err) == -1)
+		return -1;
+	/* It has one message: nobody waits for a second one. */
+	return result_out->outcome == LOGIN_CONTINUE ? answer_broken(err) : 0;
+}
+
+int
 tenants_sasl_step(struct tenants *t, const struct sasl_token *token,
     struct span response, struct buf *challenge,
     struct login_result *result_out, struct err *err)

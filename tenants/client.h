@@ -63,6 +63,8 @@ struct tenant_pop3 {
 	char unique_ids[TENANT_UNIQUE_IDS_MAX + 1];
 	enum said mark_seen;
 	uint32_t login_delay; /* seconds; 0: any */
+	bool apop;            /* its users may log in with APOP */
+	uint32_t expire_days; /* mail in INBOX is kept so long; 0: for ever */
 };
 
 struct tenant_info {
@@ -212,6 +214,15 @@ int tenants_sasl_step(struct tenants *t, const struct sasl_token *token,
     struct login_result *result_out, struct err *err);
 /* The client sent "*" or went away.  No answer is waited for. */
 void tenants_sasl_cancel(struct tenants *t, const struct sasl_token *token);
+
+/*
+ * POP3's APOP (RFC 1939 section 7): timestamp is what the greeting had,
+ * digest the client's answer.  LOGIN_WEAK: the account has no clear secret, or
+ * its brand does not want APOP.
+ */
+int tenants_apop(struct tenants *t, const struct login_origin *origin,
+    struct span timestamp, struct span login, struct span digest,
+    struct login_result *result_out, struct err *err);
 
 /* ---- addresses ------------------------------------------------------------
  */

@@ -28,6 +28,7 @@ enum {
 struct exchange {
 	struct sasl_exchange *sasl;
 	unsigned service;
+	bool apop;
 	char client[65];
 	uint64_t at_ms; /* of its last step; 0: an empty slot */
 };

@@ -12,6 +12,7 @@
 #define UNDELETE_DAYS_MAX 9999
 /* Seconds; what the directory allows. */
 #define LOGIN_DELAY_MAX 9999
+#define INBOX_DAYS_MAX 9999
 
 static const unsigned services_all = SERVICE_SMTP | SERVICE_POP3 | SERVICE_IMAP;
 
@@ -103,16 +104,20 @@ static void
 fill_pop3(const struct entry *e, struct tenant_pop3 *pop3)
 {
 	struct span form = entry_get(e, ATTR_UIDL_FORMAT);
-	uint64_t delay;
+	uint64_t delay, days;
 
 	copy_text(form, pop3->unique_ids, sizeof(pop3->unique_ids));
 	/* Another form than the brand's makes clients fetch all mail anew. */
 	if (form.p != NULL && pop3->unique_ids[0] == '\0')
 		pop3->unique_ids[0] = '?';
 	pop3->mark_seen = said(e, ATTR_POP3_SEEN);
+	pop3->apop = said(e, ATTR_POP3_APOP) == SAID_YES;
 	delay = entry_number(e, ATTR_POP3_LOGIN_DELAY);
 	pop3->login_delay =
 	    delay > LOGIN_DELAY_MAX ? LOGIN_DELAY_MAX : (uint32_t)delay;
+	days = entry_number(e, ATTR_INBOX_DAYS);
+	pop3->expire_days =
+	    days > INBOX_DAYS_MAX ? INBOX_DAYS_MAX : (uint32_t)days;
 }
 
 /* ---- tenants and domains --------------------------------------------------

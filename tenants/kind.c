@@ -250,6 +250,8 @@ static const struct field tenant[] = {
 	    "what becomes of mail for a full mailbox" },
 	{ "unscannable", "hkUnscannable", FIELD_WORD, 0, unscannable_actions,
 	    "what becomes of mail that no virus scan can examine" },
+	{ "pop3-apop", "hkPop3Apop", FIELD_BOOL, 0, NULL,
+	    "whether APOP is a way to log in" },
 	{ "inbox-days", "hkInboxDays", FIELD_NUMBER, 0, NULL,
 	    "days until mail in INBOX is removed" },
 	{ "brand", "hkBrand", FIELD_TEXT, FIELD_MANY, NULL,

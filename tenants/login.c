@@ -156,6 +156,7 @@ handoff_pop3(const struct tenant_pop3 *pop3, struct handoff *h)
 	if (pop3->mark_seen != SAID_NOTHING)
 		h->mark_seen = pop3->mark_seen == SAID_YES ? 'y' : 'n';
 	h->login_delay = pop3->login_delay;
+	h->expire_days = pop3->expire_days;
 }
 
 static struct handoff *
@@ -393,6 +394,21 @@ login_sasl(struct login *l, const char *tag, struct span mechanism,
 	    span_str(l->mechanism), first, &l->token, &challenge, &result,
 	    &err);
 	return login_decide(l, called, buf_span(&challenge), &result, &err);
+}
+
+enum login_next
+login_apop(struct login *l, struct span timestamp, struct span name,
+    struct span digest)
+{
+	struct login_origin origin = login_origin_of(l);
+	struct login_result result = { .outcome = LOGIN_WRONG };
+	struct err err = ERR_INIT;
+	int called;
+
+	login_begin(l, "APOP", "");
+	called = tenants_apop(l->gate->options.tenants, &origin, timestamp,
+	    name, digest, &result, &err);
+	return login_decide(l, called, SPAN_NONE, &result, &err);
 }
 
 bool

@@ -202,6 +202,10 @@ enum login_next login_password(struct login *l, const char *word,
 enum login_next login_sasl(struct login *l, const char *tag,
     struct span mechanism, struct span initial);
 
+/* POP3's APOP.  timestamp: of the greeting. */
+enum login_next login_apop(struct login *l, struct span timestamp,
+    struct span name, struct span digest);
+
 /* An exchange is under way: the next line goes to login_line. */
 bool login_in_exchange(const struct login *l);
 enum login_next login_line(struct login *l, struct span line);

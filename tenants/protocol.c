@@ -26,6 +26,8 @@ enum {
 	INNER_OVER_QUOTA,
 	INNER_UNDELETE_DAYS,
 	INNER_POP3_LOGIN_DELAY,
+	INNER_POP3_EXPIRE_DAYS,
+	INNER_POP3_APOP,
 };
 
 /* ---- requests
@@ -197,6 +199,10 @@ pop3_fields(struct buf *b, const struct tenant_pop3 *pop3)
 		packet_put_u64(b, INNER_POP3_SEEN, pop3->mark_seen);
 	if (pop3->login_delay != 0)
 		packet_put_u64(b, INNER_POP3_LOGIN_DELAY, pop3->login_delay);
+	if (pop3->apop)
+		packet_put_u64(b, INNER_POP3_APOP, 1);
+	if (pop3->expire_days != 0)
+		packet_put_u64(b, INNER_POP3_EXPIRE_DAYS, pop3->expire_days);
 }
 
 static void
@@ -359,6 +365,11 @@ tenant_get(void *arg, uint8_t tag, struct span value)
 		return true;
 	case INNER_POP3_LOGIN_DELAY:
 		return get_u32(value, &t->pop3.login_delay);
+	case INNER_POP3_APOP:
+		t->pop3.apop = true;
+		return true;
+	case INNER_POP3_EXPIRE_DAYS:
+		return get_u32(value, &t->pop3.expire_days);
 	default:
 		return true;
 	}

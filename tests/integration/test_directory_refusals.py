@@ -58,7 +58,7 @@ REFUSED = {
         "hkVirusScan", "hkSpamFilter", "hkForwardKeep", "hkQuarantineOn",
         "hkAutoReply", "hkNotice")},
     **{name: (AOZORA, BOOLEANS) for name in (
-        "hkPlusAddressing", "hkRehash", "hkPop3Seen")},
+        "hkPlusAddressing", "hkRehash", "hkPop3Seen", "hkPop3Apop")},
     "hkKeepSecret": (BASIC, BOOLEANS),
     **{name: (BASIC, COUNTS) for name in (
         "hkMaxAccounts", "hkMaxQuota", "hkMaxQuotaMessages",

@@ -189,6 +189,7 @@ TENANT = {
     "hkLoginForm": ("platform", "address", "legacy"),
     "hkUidlFormat": ("platform", "courier", "%v.%u"),
     "hkPop3LoginDelay": ("platform", "60", "300"),
+    "hkPop3Apop": ("platform", "TRUE", "FALSE"),
     "hkPop3Seen": ("brand", "TRUE", "FALSE"),
     "hkOverQuota": ("brand", "defer", "refuse"),
     "hkUnscannable": ("brand", "pass", "defer"),

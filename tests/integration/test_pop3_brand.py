@@ -2,11 +2,14 @@
 """POP3 as a brand and its people want it: what the directory says, and the
 languages and UTF-8 of RFC 6856."""
 
+import base64
 import email
 import email.policy
 import fcntl
+import hashlib
 import os
 import pathlib
+import poplib
 import re
 import time
 
@@ -150,9 +153,10 @@ def test_seen(platform, said):
 
 # ---- logins ------------------------------------------------------------------
 
-def login(w, name=YUKI):
+def login(w, name=YUKI, greeted=False):
     """The answer to PASS."""
-    w.line()
+    if not greeted:
+        w.line()
     assert w.pop3(b"USER " + name.encode()).startswith(b"+OK")
     return w.pop3(b"PASS " + PASSWORD.encode())
 
@@ -168,6 +172,61 @@ def multiline(w):
 def capabilities(w):
     assert w.pop3(b"CAPA").startswith(b"+OK")
     return multiline(w)
+
+
+def test_expire(platform):
+    """RFC 2449 6.7: before login the least of all, then the brand's own."""
+    brand(platform, "hkInboxDays", 45)
+
+    def announced():
+        with Wire(platform, "pop3s") as w:
+            w.line()
+            assert b"EXPIRE 1 USER" in capabilities(w)
+            login(w, greeted=True)
+            return b"EXPIRE 45" in capabilities(w)
+
+    assert eventually(announced)
+    with Wire(platform, "pop3s") as w:
+        login(w, HANAKO)
+        assert b"EXPIRE NEVER" in capabilities(w)
+    brand(platform, "hkInboxDays")
+
+
+def apop(platform, name, password, timestamp=None):
+    """The answer to APOP."""
+    with Wire(platform, "pop3") as w:
+        greeted = re.search(rb"<[^>]+@mail.aozora.example>", w.line())[0]
+        digest = hashlib.md5((timestamp or greeted) + password.encode())
+        return w.pop3(b"APOP %s %s" % (name.encode(),
+                                       digest.hexdigest().encode())), greeted
+
+
+def test_apop(make_platform):
+    """RFC 1939 7: off unless platform and brand want it; a new timestamp each
+    time, and no way to choose one."""
+    platform = make_platform({"pop3d": ["apop = yes"]})
+    answer, first = apop(platform, YUKI, PASSWORD)
+    assert answer.startswith(b"-ERR [AUTH]")
+    brand(platform, "hkPop3Apop", "TRUE")
+    assert eventually(lambda: apop(platform, YUKI, PASSWORD)[0].startswith(
+        b"+OK "))
+    assert apop(platform, HANAKO, PASSWORD)[0].startswith(b"-ERR [AUTH]")
+    for name, password, timestamp in (
+            (YUKI, "wrong", None), (YUKI, PASSWORD, first),
+            ("nobody@midori.example", PASSWORD, None)):
+        answer, second = apop(platform, name, password, timestamp)
+        assert answer.startswith(b"-ERR [AUTH]") and second != first
+    pop = poplib.POP3("127.0.0.1", platform.ports["pop3"], timeout=20)
+    pop.apop(YUKI, PASSWORD)
+    assert pop.stat()[0] == 0
+    pop.quit()
+    with Wire(platform, "pop3s") as w:
+        w.line()
+        assert w.pop3(b"APOP x").startswith(b"-ERR")
+        for command in (b"AUTH APOP", b"AUTH APOP " + base64.b64encode(
+                b"<1@x>\0%s\0%s" % (YUKI.encode(), hashlib.md5(
+                    b"<1@x>" + PASSWORD.encode()).hexdigest().encode()))):
+            assert w.pop3(command).startswith(b"-ERR Mechanism")
 
 
 def test_login_delay(platform):

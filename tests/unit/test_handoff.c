@@ -37,6 +37,7 @@ sample(void)
 		.unique_ids = "%08Xu%08Xv",
 		.mark_seen = 'n',
 		.login_delay = 4000000000,
+		.expire_days = 90,
 		.utf8 = true,
 		.language = "ja",
 		.user_language = "en-GB" };
@@ -90,6 +91,7 @@ test_round_trip(void **state)
 	assert_string_equal(got.unique_ids, "%08Xu%08Xv");
 	assert_int_equal(got.mark_seen, 'n');
 	assert_int_equal(got.login_delay, 4000000000);
+	assert_int_equal(got.expire_days, 90);
 	assert_true(got.utf8);
 	assert_string_equal(got.language, "ja");
 	assert_string_equal(got.user_language, "en-GB");

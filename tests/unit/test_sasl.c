@@ -202,7 +202,44 @@ static const struct dialogue dialogues[] = {
 	{ "LOGIN", NULL, "h", { "tim", "p", NONE, 0 },
 	    { { NONE, "Username:", SASL_CONTINUE },
 		{ TEXT(""), "", SASL_BAD } } },
+	/* RFC 1939 section 7 */
+	{ "APOP", NULL, "h", { "mrose", "tanstaaf", NONE, 0 },
+	    { { TEXT("<1896.697170952@dbc.mtview.ca.us>\0mrose\0"
+		     "c4c9334bac560ecc979e58001b3e22fb"),
+		"", SASL_OK } } },
+	{ "APOP", NULL, "h", { "mrose", "tanstaaf", NONE, 0 },
+	    { { TEXT("<1896.697170953@dbc.mtview.ca.us>\0mrose\0"
+		     "c4c9334bac560ecc979e58001b3e22fb"),
+		"", SASL_WRONG } } },
+	{ "APOP", NULL, "h", { "mrose", "tanstaaf", NONE, 0 },
+	    { { TEXT("<1896.697170952@dbc.mtview.ca.us>\0marose\0"
+		     "c4c9334bac560ecc979e58001b3e22fb"),
+		"", SASL_WRONG } } },
+	{ "APOP", NULL, "h", { "mrose", "tanstaaf", NONE, 0 },
+	    { { TEXT("<1896.697170952@dbc.mtview.ca.us>\0mrose\0"
+		     "C4C9334BAC560ECC979E58001B3E22FB"),
+		"", SASL_WRONG } } },
+	{ "APOP", NULL, "h", { "mrose", "tanstaaf", NONE, 0 },
+	    { { TEXT("<1896.697170952@dbc.mtview.ca.us>\0mrose\0c4c9"), "",
+		SASL_BAD } } },
+	{ "APOP", NULL, "h", { "mrose", "tanstaaf", NONE, 0 },
+	    { { TEXT("\0mrose\0c4c9334bac560ecc979e58001b3e22fb"), "",
+		SASL_BAD } } },
+	{ "APOP", NULL, "h", { "mrose", "tanstaaf", NONE, 0 },
+	    { { NONE, "", SASL_BAD } } },
 };
+
+static const struct sasl_mechanism *
+mechanism(const char *name)
+{
+	const struct sasl_mechanism *m = sasl_mechanism_find(span_str(name));
+
+	if (strcmp(name, "APOP") != 0)
+		return m;
+	/* A client cannot ask for it. */
+	assert_null(m);
+	return sasl_mechanism_apop();
+}
 
 static void
 run(const struct dialogue *d, size_t number, bool hesitating)
@@ -215,9 +252,8 @@ run(const struct dialogue *d, size_t number, bool hesitating)
 	struct err err = ERR_INIT;
 
 	buf_init(&challenge, 8192);
-	assert_int_equal(
-	    sasl_exchange_new(sasl_mechanism_find(span_str(d->mechanism)),
-		&directory, d->hostname, d->nonce, &x, &err),
+	assert_int_equal(sasl_exchange_new(mechanism(d->mechanism), &directory,
+			     d->hostname, d->nonce, &x, &err),
 	    0);
 	for (size_t i = 0; i < LEN(d->turns); i++) {
 		const struct turn *t = &d->turns[i];

@@ -25,7 +25,8 @@ static const struct tenant_info midori = {
 	.message_max = 1 << 30,
 	.pop3 = { .unique_ids = "courier",
 	    .mark_seen = SAID_NO,
-	    .login_delay = 300 },
+	    .login_delay = 300,
+	    .expire_days = 30 },
 	.refuses_over_quota = true,
 };
 
@@ -92,6 +93,7 @@ test_values_come_back(void **state)
 	assert_true(out.account.tenant.refuses_over_quota);
 	assert_int_equal(out.account.undelete_days, 30);
 	assert_int_equal(out.account.tenant.pop3.login_delay, 300);
+	assert_int_equal(out.account.tenant.pop3.expire_days, 30);
 
 	buf_clear(&b);
 	tenants_put_domain(&b, &d);
