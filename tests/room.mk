@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 EXTRA_DIST += check quickstart README.md build-aux/install-packages \
 	tests/packages.txt tests/run.py tests/corpus tests/integration \
-	tests/lint tests/peers tests/support
+	tests/keep tests/lint tests/peers tests/support
 
 # Folders that are distributed whole hold built files in a build tree.
 dist-hook:
