@@ -45,7 +45,7 @@ confuse_free(cfg_t *cfg)
 }
 
 /* Every value is a text to libconfuse: units and ranges are ours. */
-static void
+void
 confuse_options(const struct conf_section *section, cfg_opt_t *opts)
 {
 	size_t i;
@@ -134,10 +134,10 @@ conf_fill(const struct conf_key *key, cfg_opt_t *opt, void *out, char *why,
 	return conf_value_parse(key, key->fallback, out, why, why_size, err);
 }
 
-static int
+int
 conf_fill_all(const struct conf_section *section, cfg_t *cfg,
-    const struct conf_outline *outline, const char *file, void *out,
-    struct err *err)
+    const struct conf_outline *outline, const char *title, const char *file,
+    void *out, struct err *err)
 {
 	for (size_t i = 0; i < section->keys_len; i++) {
 		const struct conf_key *key = &section->keys[i];
@@ -149,7 +149,7 @@ conf_fill_all(const struct conf_section *section, cfg_t *cfg,
 		if (why[0] == '\0')
 			return -1;
 		return err_set(err, ERR_SYNTAX, "%s:%u: %s: %s", file,
-		    conf_outline_line(outline, NULL, key->name), key->name,
+		    conf_outline_line(outline, title, key->name), key->name,
 		    why);
 	}
 	return 0;
@@ -181,7 +181,7 @@ conf_parse_locked(const struct conf_section *section,
 			return -1;
 		inner = cfg_getsec(cfg, section->name);
 	}
-	return conf_fill_all(section, inner, outline, file, out, err);
+	return conf_fill_all(section, inner, outline, NULL, file, out, err);
 }
 
 int

@@ -88,8 +88,8 @@ struct conf_section {
 
 /*
  * Known sections: listen NAME, tls, users, metrics, tenantd, smtpd, deliveryd,
- * pop3d, imapd, manage, antivirus (conf_outline.c has the list); any other is
- * refused.
+ * pop3d, imapd, manage, antivirus, milter NAME (conf_outline.c has the list);
+ * any other is refused.
  */
 
 /*
@@ -107,6 +107,29 @@ void conf_print(
 
 /* "SECTION KEY" a line, or "KEY" of the top level; for the man page's check. */
 void conf_print_keys(const struct conf_section *section, struct buf *out);
+
+/*
+ * The titled sections of one kind, "milter NAME { ... }", each with a struct
+ * as the section describes.  On failure the list is empty.
+ */
+struct conf_titled {
+	char name[32];
+	void *values;
+};
+struct conf_titled_list {
+	const struct conf_section *section;
+	struct conf_titled *items;
+	size_t len;
+};
+int conf_titled_parse(const struct conf_section *section, struct span text,
+    const char *file, struct conf_titled_list *out, struct err *err);
+void conf_titled_fini(struct conf_titled_list *list);
+CLEANUP_DEFINE_VALUE(struct conf_titled_list, conf_titled_fini)
+/* The values of that name, or NULL. */
+const void *conf_titled_find(
+    const struct conf_titled_list *list, const char *name);
+/* Appends "milter NAME: key = value" a line. */
+void conf_titled_print(const struct conf_titled_list *list, struct buf *out);
 
 /*
  * The titled sections "listen NAME { address = {...} }".  address is

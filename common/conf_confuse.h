@@ -19,6 +19,14 @@ int confuse_parse(cfg_opt_t *opts, const struct conf_outline *outline,
 void confuse_free(cfg_t *cfg);
 CLEANUP_DEFINE_PTR(cfg_t, confuse_free)
 
+/* A section's options; opts has room for one more than it has keys. */
+void confuse_options(const struct conf_section *section, cfg_opt_t *opts);
+/* Fills the section's struct from what libconfuse read.  title: its, or NULL.
+ */
+int conf_fill_all(const struct conf_section *section, cfg_t *cfg,
+    const struct conf_outline *outline, const char *title, const char *file,
+    void *out, struct err *err);
+
 /* Keys that the section's table does not have, lists where none belongs. */
 int conf_check_settings(const struct conf_section *section,
     const struct conf_outline *outline, const char *file, struct err *err);

@@ -7,7 +7,7 @@
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
 	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage",
-	"antivirus", NULL };
+	"antivirus", "milter", NULL };
 
 enum token_type {
 	TOKEN_WORD,
@@ -332,9 +332,9 @@ scan_keep(struct scan *s, struct err *err)
 {
 	struct conf_outline *o = s->o;
 
-	if (s->scope_len > CONF_SETTINGS_MAX - o->settings_len)
+	if (s->scope_len > CONF_KEPT_MAX - o->settings_len)
 		return err_set(err, ERR_LIMIT, "%s: over %d settings", s->file,
-		    CONF_SETTINGS_MAX);
+		    CONF_KEPT_MAX);
 	memcpy(o->settings + o->settings_len, s->scope,
 	    s->scope_len * sizeof(s->scope[0]));
 	o->settings_len += s->scope_len;
@@ -347,15 +347,21 @@ scan_section(struct scan *s, const struct token *name, struct span title,
     struct err *err)
 {
 	struct conf_outline_section section = { name->text, title, name->line };
-	bool titled = span_eq(name->text, SPAN("listen"));
+	bool titled = span_eq(name->text, SPAN("listen")) ||
+		      span_eq(name->text, SPAN("milter"));
 
 	if (scan_section_known(s, &section, err) == -1)
 		return -1;
 	if (titled != (title.len > 0))
-		return err_set(err, ERR_SYNTAX, "%s:%u: %.*s: %s", s->file,
-		    name->line, SPAN_FMT(name->text),
-		    titled ? "no name; expected listen NAME { ... }"
-			   : "a name; expected \"{\" at once");
+		return titled ? err_set(err, ERR_SYNTAX,
+				    "%s:%u: %.*s: no name; expected %.*s NAME "
+				    "{ ... }",
+				    s->file, name->line, SPAN_FMT(name->text),
+				    SPAN_FMT(name->text))
+			      : err_set(err, ERR_SYNTAX,
+				    "%s:%u: %.*s: a name; expected \"{\" at "
+				    "once",
+				    s->file, name->line, SPAN_FMT(name->text));
 	if (s->o->sections_len == CONF_SECTIONS_MAX)
 		return err_set(err, ERR_LIMIT, "%s:%u: over %d sections",
 		    s->file, name->line, CONF_SECTIONS_MAX);

@@ -27,7 +27,8 @@
 
 #define CONF_TEXT_MAX (1024 * 1024)
 #define CONF_SETTINGS_MAX 128 /* of one section */
-#define CONF_SECTIONS_MAX 64
+#define CONF_KEPT_MAX 2048    /* of all sections of one name together */
+#define CONF_SECTIONS_MAX 256
 
 struct conf_setting {
 	struct span name; /* borrowed from the text */
@@ -43,7 +44,7 @@ struct conf_outline_section {
 
 struct conf_outline {
 	/* Of the wanted section or sections, or of the top level. */
-	struct conf_setting settings[CONF_SETTINGS_MAX];
+	struct conf_setting settings[CONF_KEPT_MAX];
 	size_t settings_len;
 	struct conf_outline_section sections[CONF_SECTIONS_MAX];
 	size_t sections_len;

@@ -32,32 +32,60 @@ static void __attribute__((noreturn)) usage(const char *name)
 /* ---- what -n, -p and -k do --------------------------------------------------
  */
 
+int
+daemon_check(const struct daemon_spec *spec, const void *section,
+    const struct conf_titled_list *titled, struct err *err)
+{
+	if (spec->check != NULL && spec->check(section, err) == -1)
+		return -1;
+	return spec->check_titled == NULL
+		   ? 0
+		   : spec->check_titled(section, titled, err);
+}
+
+static int
+check_text(const struct daemon_spec *spec, const struct options *o,
+    struct span text, void *section, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf out = { .max = 0 };
+	struct conf_titled_list titled = { .section = spec->titled };
+	int result;
+
+	buf_init(&out, 1 << 20);
+	if (spec->titled != NULL &&
+	    conf_titled_parse(spec->titled, text, o->file, &titled, err) == -1)
+		return -1;
+	result = daemon_check(spec, section, &titled, err);
+	if (result == -1)
+		(void)err_prefix(err, "%s: %s", o->file, spec->name);
+	if (result == 0 && o->print) {
+		conf_print(spec->conf, section, &out);
+		if (spec->titled != NULL)
+			conf_titled_print(&titled, &out);
+		(void)fputs(buf_str(&out), stdout);
+	}
+	if (spec->titled != NULL)
+		conf_titled_fini(&titled);
+	return result;
+}
+
 static int
 check_file(
     const struct daemon_spec *spec, const struct options *o, struct err *err)
 {
-	const char *file = o->file;
 	CLEANUP(buf_fini) struct buf text = { .max = 0 };
 	CLEANUP(mem_free) void *section = calloc(1, spec->conf->size);
-	CLEANUP(buf_fini) struct buf out = { .max = 0 };
-	int result = -1;
+	int result;
 
 	buf_init(&text, 1 << 20);
-	buf_init(&out, 1 << 20);
 	if (section == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
 	if ((o->input ? file_read_fd(0, &text, err)
-		      : file_read(file, &text, err)) == -1 ||
-	    conf_parse(spec->conf, buf_span(&text), file, section, err) == -1)
+		      : file_read(o->file, &text, err)) == -1 ||
+	    conf_parse(spec->conf, buf_span(&text), o->file, section, err) ==
+		-1)
 		return -1;
-	if (spec->check == NULL || spec->check(section, err) == 0)
-		result = 0;
-	else
-		(void)err_prefix(err, "%s: %s", file, spec->name);
-	if (result == 0 && o->print) {
-		conf_print(spec->conf, section, &out);
-		(void)fputs(buf_str(&out), stdout);
-	}
+	result = check_text(spec, o, buf_span(&text), section, err);
 	conf_section_fini(spec->conf, section);
 	return result;
 }
@@ -68,6 +96,8 @@ static void __attribute__((noreturn)) print_keys(const struct daemon_spec *spec)
 
 	buf_init(&out, 1 << 20);
 	conf_print_keys(spec->conf, &out);
+	if (spec->titled != NULL)
+		conf_print_keys(spec->titled, &out);
 	(void)fputs(buf_str(&out), stdout);
 	exit(0);
 }
@@ -254,6 +284,12 @@ const void *
 daemon_section(const struct daemon *d)
 {
 	return settings(d)->section;
+}
+
+const struct conf_titled_list *
+daemon_titled(const struct daemon *d)
+{
+	return &atomic_load(&d->settings)->titled;
 }
 
 struct counters *

@@ -84,6 +84,11 @@ struct daemon_spec {
 	/* What the table cannot say; NULL: nothing.  At -n, start and reload.
 	 */
 	int (*check)(const void *section, struct err *err);
+	/* Sections with names that are the daemon's too, or NULL; and what
+	 * the tables of both cannot say. */
+	const struct conf_section *titled;
+	int (*check_titled)(const void *section,
+	    const struct conf_titled_list *titled, struct err *err);
 };
 
 /*
@@ -113,6 +118,8 @@ const struct daemon_tls_conf *daemon_tls_conf(const struct daemon *d);
  * hold on to what they began with.
  */
 const void *daemon_section(const struct daemon *d);
+/* Its sections with names; stays valid likewise. */
+const struct conf_titled_list *daemon_titled(const struct daemon *d);
 struct counters *daemon_counters(const struct daemon *d);
 /* PEM text and ticket secret for tls_context_new.  Borrowed until a reload. */
 struct span daemon_tls_pem(const struct daemon *d);

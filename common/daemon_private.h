@@ -26,6 +26,7 @@ struct daemon_settings {
 	struct daemon_conf top;
 	struct daemon_tls_conf tls;
 	void *section;
+	struct conf_titled_list titled; /* empty: the daemon has none */
 	struct buf tls_material; /* emptied once a newer one is in force */
 };
 
@@ -76,6 +77,9 @@ struct daemon {
 int daemon_settings_take(
     struct daemon *d, struct control_packet *p, struct err *err);
 void daemon_settings_free(struct daemon *d);
+/* What the tables cannot say. */
+int daemon_check(const struct daemon_spec *spec, const void *section,
+    const struct conf_titled_list *titled, struct err *err);
 
 /* Takes the packet's listeners in place of the present ones. */
 int daemon_listeners_take(

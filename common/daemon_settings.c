@@ -25,6 +25,8 @@ settings_free(const struct daemon *d, struct daemon_settings *s)
 	if (s->section != NULL)
 		conf_section_fini(d->spec.conf, s->section);
 	free(s->section);
+	if (d->spec.titled != NULL)
+		conf_titled_fini(&s->titled);
 	conf_section_fini(&daemon_top_section, &s->top);
 	conf_section_fini(&daemon_tls_section, &s->tls);
 	material_fini(&s->tls_material);
@@ -54,7 +56,10 @@ settings_parse(const struct daemon *d, struct daemon_settings *s,
 	    conf_parse(&daemon_tls_section, text, file, &s->tls, err) == -1 ||
 	    conf_parse(d->spec.conf, text, file, s->section, err) == -1)
 		return -1;
-	if (d->spec.check != NULL && d->spec.check(s->section, err) == -1)
+	if (d->spec.titled != NULL && conf_titled_parse(d->spec.titled, text,
+					  file, &s->titled, err) == -1)
+		return -1;
+	if (daemon_check(&d->spec, s->section, &s->titled, err) == -1)
 		return err_prefix(err, "%s: %s", file, d->spec.name);
 	return 0;
 }

@@ -9,6 +9,7 @@ common_libcommon_a_SOURCES = \
 	common/conf.c common/conf.h \
 	common/conf_confuse.h \
 	common/conf_listeners.c \
+	common/conf_titled.c \
 	common/conf_outline.c common/conf_outline.h \
 	common/conf_value.c common/conf_value.h \
 	common/conn.c common/conn.h \

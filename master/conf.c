@@ -421,7 +421,9 @@ master_conf_text_for(const struct master_conf *conf,
 
 	if (overlay(conf, NULL, out, err) == -1 ||
 	    overlay(conf, "tls", out, err) == -1 ||
-	    overlay(conf, own, out, err) == -1)
+	    overlay(conf, own, out, err) == -1 ||
+	    (strcmp(own, "smtpd") == 0 &&
+		overlay(conf, "milter", out, err) == -1))
 		return -1;
 	return buf_check(out, err);
 }

@@ -34,6 +34,8 @@ static const struct subcommand subcommands[] = {
 	    hikyaku_passwd },
 	{ "rule", " check [-k forward|quarantine] [-f file | text]",
 	    "check a rule for mail", hikyaku_rule },
+	{ "milter", " check", "dial every milter and say what it wants",
+	    hikyaku_milter },
 	{ "help", "", "this list", hikyaku_help },
 };
 #define SUBCOMMANDS_LEN (sizeof(subcommands) / sizeof(subcommands[0]))

@@ -34,7 +34,7 @@ master_metricsd_LDADD = master/libmaster.a store/libstore.a \
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/ask.c master/ask.h master/hikyaku_account.c \
-	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \
+	master/hikyaku_milter.c master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \
 	master/manage.c master/manage.h \
 	master/manage_add.c master/manage_new.h \
 	master/manage_admin.c master/manage_delete.c \

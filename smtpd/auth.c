@@ -69,7 +69,9 @@ smtp_auth_forget(struct smtp_session *s)
 	smtp_auth_end(s);
 	s->auth_state = SMTP_AUTH_NONE;
 	free(s->account_id);
-	s->account_id = NULL;
+	free(s->account_address);
+	s->account_id = s->account_address = NULL;
+	s->auth_mechanism = NULL;
 	s->log.account[0] = s->log.tenant[0] = '\0';
 	s->message_max = s->conf->message_max;
 }
@@ -85,8 +87,9 @@ auth_accepted(struct smtp_session *s)
 	    a->message_max != 0 ? a->message_max : a->tenant.message_max;
 
 	s->account_id = strdup(a->id);
-	if (s->account_id == NULL) {
-		smtp_auth_end(s);
+	s->account_address = strdup(a->address);
+	if (s->account_id == NULL || s->account_address == NULL) {
+		smtp_auth_forget(s);
 		smtp_reply(s, 454, "4.7.0", "Out of memory");
 		return;
 	}
@@ -101,6 +104,7 @@ auth_accepted(struct smtp_session *s)
 	log_info(&s->log, "login", log_str("mechanism", s->auth->mechanism),
 	    log_str("tls", conn_tls_version(s->conn)));
 	s->auth_state = SMTP_AUTH_DONE;
+	s->auth_mechanism = s->auth->mechanism;
 	free(s->auth);
 	s->auth = NULL;
 	smtp_reply(s, 235, "2.7.0", "Authentication successful");

@@ -34,6 +34,11 @@ static const struct conf_key smtpd_keys[] = {
 	    "SASL mechanisms offered, best first"),
 	CONF_COUNT(struct smtpd_conf, auth_failures_max, "auth-failures-max",
 	    "5", 1, 100, "failed AUTH after which a connection is closed"),
+	CONF_STRINGS(struct smtpd_conf, milters_mx, "milters-mx",
+	    "milters that judge mail from other hosts, in order"),
+	CONF_STRINGS(struct smtpd_conf, milters_submission,
+	    "milters-submission",
+	    "milters that judge mail from users, in order"),
 };
 
 const struct conf_section smtpd_section = {

@@ -20,6 +20,8 @@ struct smtpd_conf {
 	bool plaintext_auth;
 	struct conf_strings mechanisms;
 	uint64_t auth_failures_max;
+	/* Names of milter sections, in the order in which they judge. */
+	struct conf_strings milters_mx, milters_submission;
 };
 
 extern const struct conf_section smtpd_section;

@@ -2,6 +2,7 @@
 /* HELO and EHLO, STARTTLS.             RFC 5321 section 4.1.1.1, RFC 3207 */
 #include <string.h>
 
+#include "smtpd/chain.h"
 #include "smtpd/session.h"
 
 static void
@@ -22,6 +23,23 @@ ehlo_answer(struct smtp_session *s)
 	if (offer.len > 0)
 		conn_write_fmt(s->conn, "250-AUTH%s\r\n", buf_str(&offer));
 	conn_write(s->conn, SPAN("250 ENHANCEDSTATUSCODES\r\n"));
+}
+
+/*
+ * A milter that refuses the name is heard at MAIL: a client that is refused
+ * here says HELO instead and goes on.  True: the connection ends.
+ */
+static bool
+helo_judged(struct smtp_session *s)
+{
+	CLEANUP(milter_verdict_fini) struct milter_verdict v;
+
+	milter_verdict_init(&v);
+	smtp_chain_helo(s->chain, &v);
+	if (v.ruling != MILTER_RULES_REFUSE || v.code == 421)
+		return smtp_reply_verdict(s, "HELO", &v);
+	smtp_refusal_keep(s, &v);
+	return false;
 }
 
 void
@@ -46,6 +64,8 @@ smtp_helo(struct smtp_session *s, struct span argument, bool extended)
 	s->helo = helo;
 	s->extended = extended;
 	smtp_transaction_reset(s);
+	if (helo_judged(s))
+		return;
 	if (extended)
 		ehlo_answer(s);
 	else

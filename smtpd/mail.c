@@ -2,6 +2,7 @@
 /* MAIL.                                       RFC 5321 section 4.1.1.2 */
 #include <string.h>
 
+#include "smtpd/chain.h"
 #include "smtpd/session.h"
 
 /* Octets in memory before a message goes to a file. */
@@ -36,6 +37,23 @@ sender_allowed(struct smtp_session *s, const char *reverse_path)
 	}
 	smtp_reply_err(s, &err);
 	return false;
+}
+
+/* True: a milter refuses the client or the sender, and has been heard. */
+static bool
+mail_judged(struct smtp_session *s, struct span argument)
+{
+	CLEANUP(milter_verdict_fini) struct milter_verdict v;
+
+	milter_verdict_init(&v);
+	if (smtp_refusal_reply(s))
+		return true;
+	smtp_chain_mail(s->chain, argument, &v);
+	if (v.ruling == MILTER_RULES_DISCARD) {
+		s->transaction->discard = true;
+		smtp_chain_reset(s->chain);
+	}
+	return smtp_reply_verdict(s, "MAIL", &v);
 }
 
 static struct smtp_transaction *
@@ -87,7 +105,7 @@ smtp_mail(struct smtp_session *s, struct span argument)
 		return;
 	}
 	s->transaction = t;
-	if (!sender_allowed(s, t->reverse_path))
+	if (!sender_allowed(s, t->reverse_path) || mail_judged(s, argument))
 		smtp_transaction_reset(s);
 	else
 		smtp_reply(s, 250, "2.1.0", "Ok");

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "smtpd/conf.h"
+#include "smtpd/milter_conf.h"
 #include "smtpd/server.h"
 
 struct process {
@@ -73,7 +74,9 @@ main(int argc, char **argv)
 	static const struct daemon_program program = {
 		.spec = { .name = "smtpd",
 		    .conf = &smtpd_section,
-		    .check = smtpd_conf_check },
+		    .check = smtpd_conf_check,
+		    .titled = &milter_section,
+		    .check_titled = milter_conf_check },
 		.size = sizeof(struct process),
 		.conns_max = process_conns_max,
 		.prepare = process_prepare,

@@ -1,8 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* RCPT.                                       RFC 5321 section 4.1.1.3 */
+#include <stdlib.h>
 #include <string.h>
 
+#include "smtpd/chain.h"
 #include "smtpd/session.h"
+
+/* Some milters want to know of recipients that were refused. */
+static void
+chain_told(struct smtp_session *s, struct span address, const char *enhanced,
+    const char *text)
+{
+	CLEANUP(buf_fini) struct buf argument;
+
+	buf_init(&argument, MAILADDR_PATH_MAX + 8);
+	if (s->chain == NULL)
+		return;
+	buf_append(&argument, SPAN("TO:<"));
+	buf_append(&argument, address);
+	buf_append(&argument, SPAN(">"));
+	smtp_chain_rcpt_refused(s->chain, buf_span(&argument), enhanced, text);
+}
 
 static void
 rcpt_refuse(struct smtp_session *s, struct span address, unsigned code,
@@ -14,18 +32,21 @@ rcpt_refuse(struct smtp_session *s, struct span address, unsigned code,
 	    log_str("message", s->transaction->id.text),
 	    log_span("recipient", address), log_u64("code", code),
 	    log_str("reason", text));
+	chain_told(s, address, enhanced, text);
 	smtp_reply(s, code, enhanced, "%s", text);
 }
 
-static bool
-final_known(const struct smtp_transaction *t, const struct recipient *r)
+/* The account's index among all of the message, or their count. */
+static size_t
+final_find(const struct smtp_transaction *t, const struct recipient *r)
 {
-	for (size_t i = 0; i < t->finals_len; i++) {
-		if (strcmp(t->finals[i].account.id, r->account.id) == 0 &&
-		    strcmp(t->finals[i].detail, r->detail) == 0)
-			return true;
-	}
-	return false;
+	size_t i = 0;
+
+	while (i < t->finals_len &&
+	       (strcmp(t->finals[i].account.id, r->account.id) != 0 ||
+		   strcmp(t->finals[i].detail, r->detail) != 0))
+		i++;
+	return i;
 }
 
 /* Takes over the accounts of a resolution, each once; false: no memory. */
@@ -35,6 +56,7 @@ recipient_add(struct smtp_transaction *t, struct span address,
 {
 	struct smtp_recipient *recipients = reallocarray(
 	    t->recipients, t->recipients_len + 1, sizeof(*recipients));
+	struct smtp_recipient *r;
 	struct recipient *finals;
 
 	if (recipients == NULL)
@@ -45,14 +67,18 @@ recipient_add(struct smtp_transaction *t, struct span address,
 	if (finals == NULL)
 		return false;
 	t->finals = finals;
-	recipients[t->recipients_len] = (struct smtp_recipient){ .finals = 0 };
-	memcpy(
-	    recipients[t->recipients_len].forward_path, address.p, address.len);
+	r = &recipients[t->recipients_len];
+	*r = (struct smtp_recipient){ .finals_len = 0 };
+	r->finals = calloc(resolution->count + 1, sizeof(*r->finals));
+	if (r->finals == NULL)
+		return false;
+	memcpy(r->forward_path, address.p, address.len);
 	for (size_t i = 0; i < resolution->count; i++) {
-		if (final_known(t, &resolution->recipients[i]))
-			continue;
-		finals[t->finals_len++] = resolution->recipients[i];
-		recipients[t->recipients_len].finals++;
+		size_t at = final_find(t, &resolution->recipients[i]);
+
+		if (at == t->finals_len)
+			finals[t->finals_len++] = resolution->recipients[i];
+		r->finals[r->finals_len++] = at;
 	}
 	t->recipients_len++;
 	return true;
@@ -83,7 +109,7 @@ rcpt_has_room(struct smtp_session *s, struct span address,
 
 	if (resolution->outcome != RESOLVE_MAILBOX ||
 	    (r->account.quota_octets == 0 && r->account.quota_messages == 0) ||
-	    final_known(s->transaction, r))
+	    final_find(s->transaction, r) < s->transaction->finals_len)
 		return true;
 	if (lmtp_ask_room(smtp_server_lmtp(s->server), s->transaction->id.text,
 		s->transaction->size_octets, &to, &err) == -1) {
@@ -97,12 +123,80 @@ rcpt_has_room(struct smtp_session *s, struct span address,
 	return false;
 }
 
-static void
-rcpt_accept(struct smtp_session *s, struct span address,
+enum smtp_recipient_taken
+smtp_recipient_take(struct smtp_session *s, struct span address,
     const struct resolution *resolution)
 {
 	struct smtp_transaction *t = s->transaction;
 
+	if (leads_outside(resolution))
+		return SMTP_RECIPIENT_OUTSIDE;
+	if (t->recipients_len >= s->conf->recipients_max ||
+	    t->finals_len + resolution->count > s->conf->recipients_max)
+		return SMTP_RECIPIENT_TOO_MANY;
+	return recipient_add(t, address, resolution) ? SMTP_RECIPIENT_TAKEN
+						     : SMTP_RECIPIENT_FAILED;
+}
+
+bool
+smtp_recipient_restore(struct smtp_session *s, struct span address)
+{
+	struct smtp_transaction *t = s->transaction;
+
+	for (size_t i = 0; i < t->recipients_len; i++) {
+		if (span_eq(address, span_str(t->recipients[i].forward_path))) {
+			t->recipients[i].deleted = false;
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+smtp_recipient_delete(struct smtp_session *s, struct mailaddr address)
+{
+	struct smtp_transaction *t = s->transaction;
+
+	for (size_t i = 0; i < t->recipients_len; i++) {
+		struct span path = span_str(t->recipients[i].forward_path);
+		struct mailaddr has;
+
+		if (mailaddr_parse(path, 0, &has, NULL) == 0 &&
+		    mailaddr_same(has, address))
+			t->recipients[i].deleted = true;
+	}
+}
+
+void
+smtp_finals_mark(const struct smtp_transaction *t, bool *wanted)
+{
+	for (size_t i = 0; i < t->recipients_len; i++) {
+		const struct smtp_recipient *r = &t->recipients[i];
+
+		for (size_t k = 0; k < r->finals_len && !r->deleted; k++)
+			wanted[r->finals[k]] = true;
+	}
+}
+
+/* True: a milter refuses the recipient, and has been heard. */
+static bool
+rcpt_judged(struct smtp_session *s, struct span argument)
+{
+	CLEANUP(milter_verdict_fini) struct milter_verdict v;
+
+	milter_verdict_init(&v);
+	smtp_chain_rcpt(s->chain, argument, &v);
+	if (v.ruling == MILTER_RULES_DISCARD) {
+		s->transaction->discard = true;
+		smtp_chain_reset(s->chain);
+	}
+	return smtp_reply_verdict(s, "RCPT", &v);
+}
+
+static void
+rcpt_accept(struct smtp_session *s, struct span address, struct span argument,
+    const struct resolution *resolution)
+{
 	if (resolution->count == 0) {
 		rcpt_refuse(
 		    s, address, 550, "5.2.1", "The list has no members");
@@ -120,17 +214,27 @@ rcpt_accept(struct smtp_session *s, struct span address,
 		    "The list has more members than a message may have");
 		return;
 	}
-	if (t->finals_len + resolution->count > s->conf->recipients_max) {
+	if (s->transaction->finals_len + resolution->count >
+	    s->conf->recipients_max) {
 		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
 		return;
 	}
 	if (!rcpt_has_room(s, address, resolution))
 		return;
-	if (!recipient_add(t, address, resolution)) {
+	if (rcpt_judged(s, argument))
+		return;
+	switch (smtp_recipient_take(s, address, resolution)) {
+	case SMTP_RECIPIENT_TAKEN:
+		smtp_reply(s, 250, "2.1.5", "Ok");
+		return;
+	case SMTP_RECIPIENT_OUTSIDE:
+	case SMTP_RECIPIENT_TOO_MANY:
+		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
+		return;
+	case SMTP_RECIPIENT_FAILED:
 		smtp_reply(s, 451, "4.3.0", "Out of memory");
 		return;
 	}
-	smtp_reply(s, 250, "2.1.5", "Ok");
 }
 
 static void
@@ -156,7 +260,7 @@ rcpt_foreign(struct smtp_session *s, struct span address, bool last_known)
 }
 
 static void
-rcpt_resolve(struct smtp_session *s, struct span address)
+rcpt_resolve(struct smtp_session *s, struct span address, struct span argument)
 {
 	CLEANUP(resolution_fini) struct resolution resolution = { 0 };
 	struct err err = ERR_INIT;
@@ -172,7 +276,7 @@ rcpt_resolve(struct smtp_session *s, struct span address)
 	switch (resolution.outcome) {
 	case RESOLVE_MAILBOX:
 	case RESOLVE_GROUP:
-		rcpt_accept(s, address, &resolution);
+		rcpt_accept(s, address, argument, &resolution);
 		return;
 	case RESOLVE_UNKNOWN:
 		rcpt_unknown(s, address);
@@ -250,5 +354,5 @@ smtp_rcpt(struct smtp_session *s, struct span argument)
 		smtp_reply_err(s, &err);
 		return;
 	}
-	rcpt_resolve(s, buf_span(&address));
+	rcpt_resolve(s, buf_span(&address), argument);
 }

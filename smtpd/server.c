@@ -11,6 +11,9 @@
 #include "smtpd/conf.h"
 #include "smtpd/session.h"
 
+/* Spare connections to milters are looked at so often. */
+#define MILTER_TICK_MS 10000
+
 struct smtp_server {
 	struct daemon *daemon;
 	struct reactor *reactor;
@@ -20,7 +23,8 @@ struct smtp_server {
 	struct counters *counters;
 	char spool[DAEMON_PATH_MAX + 16];
 	int spool_fd;
-	pthread_mutex_t mutex;   /* guards tls */
+	pthread_mutex_t mutex; /* guards what follows */
+	struct milters *milters;
 	struct tls_context *tls; /* NULL: no certificate, no STARTTLS */
 };
 
@@ -70,6 +74,26 @@ const char *
 smtp_server_spool(const struct smtp_server *server)
 {
 	return server->spool;
+}
+
+const char *
+smtp_listener_name(enum smtp_listener listener)
+{
+	static const char *const names[] = { "mx", "submission",
+		"submissions" };
+
+	return names[listener];
+}
+
+struct milters *
+smtp_server_milters(struct smtp_server *server)
+{
+	struct milters *milters;
+
+	(void)pthread_mutex_lock(&server->mutex);
+	milters = milters_ref(server->milters);
+	(void)pthread_mutex_unlock(&server->mutex);
+	return milters;
 }
 
 struct tls_context *
@@ -162,6 +186,15 @@ busy_tls(int fd, void *arg)
 	counter_add(server->counters, COUNTER_REFUSED, 1);
 }
 
+static void
+milters_due(struct reactor *r, void *arg)
+{
+	CLEANUP(milters_unref) struct milters *m = smtp_server_milters(arg);
+
+	(void)r;
+	milters_tick(m);
+}
+
 int
 smtp_server_start(
     struct smtp_server *server, struct reactor *r, struct err *err)
@@ -179,6 +212,9 @@ smtp_server_start(
 	size_t count = daemon_listeners(server->daemon, &listeners);
 
 	server->reactor = r;
+	milters_attach(server->milters, r);
+	if (reactor_every(r, MILTER_TICK_MS, milters_due, server, err) == -1)
+		return -1;
 	for (size_t i = 0; i < count; i++) {
 		size_t kind = 0;
 
@@ -272,6 +308,7 @@ smtp_server_new(
 	(void)pthread_mutex_init(&server->mutex, NULL);
 	if (spool_open(server, err) == -1 ||
 	    server_tls_make(server, &server->tls, err) == -1 ||
+	    milters_new(daemon_titled(d), &server->milters, err) == -1 ||
 	    clients_new(&server->clients, err) == -1 ||
 	    tenants_new(&tenants, &server->tenants, err) == -1 ||
 	    lmtp_client_new(&lmtp, &server->lmtp, err) == -1)
@@ -288,19 +325,40 @@ smtp_server_free(struct smtp_server *server)
 	lmtp_client_free(server->lmtp);
 	tenants_free(server->tenants);
 	clients_free(server->clients);
+	milters_unref(server->milters);
 	tls_context_unref(server->tls);
 	fd_close(server->spool_fd);
 	(void)pthread_mutex_destroy(&server->mutex);
 	free(server);
 }
 
-/* Settings are read anew by each connection; certificates here. */
+/* Sessions go on with the milters they began with. */
+static void
+milters_reload(struct smtp_server *server)
+{
+	struct milters *fresh, *old;
+	struct err err = ERR_INIT;
+
+	if (milters_new(daemon_titled(server->daemon), &fresh, &err) == -1) {
+		log_error(&log_process, "old milters kept", log_err(&err));
+		return;
+	}
+	milters_attach(fresh, server->reactor);
+	(void)pthread_mutex_lock(&server->mutex);
+	old = server->milters;
+	server->milters = fresh;
+	(void)pthread_mutex_unlock(&server->mutex);
+	milters_unref(old);
+}
+
+/* Settings are read anew by each connection; certificates and milters here. */
 void
 smtp_server_reload(struct smtp_server *server)
 {
 	struct tls_context *tls, *old;
 	struct err err = ERR_INIT;
 
+	milters_reload(server);
 	if (server_tls_make(server, &tls, &err) == -1) {
 		log_error(&log_process, "old certificates kept", log_err(&err));
 		return;

@@ -15,6 +15,7 @@
 #include "common/tls.h"
 #include "smtpd/clients.h"
 #include "smtpd/lmtp_client.h"
+#include "smtpd/milter.h"
 #include "tenants/client.h"
 
 enum smtp_listener {
@@ -22,6 +23,9 @@ enum smtp_listener {
 	SMTP_LISTENER_SUBMISSION,  /* STARTTLS, AUTH */
 	SMTP_LISTENER_SUBMISSIONS, /* implicit TLS, AUTH */
 };
+
+/* "mx", "submission", "submissions". */
+const char *smtp_listener_name(enum smtp_listener listener);
 
 struct smtp_server;
 
@@ -47,6 +51,8 @@ struct tenants *smtp_server_tenants(const struct smtp_server *server);
 struct lmtp_client *smtp_server_lmtp(const struct smtp_server *server);
 struct clients *smtp_server_clients(const struct smtp_server *server);
 int smtp_server_spool_fd(const struct smtp_server *server);
+/* A counted reference. */
+struct milters *smtp_server_milters(struct smtp_server *server);
 /* A counted reference, or NULL: no certificate. */
 struct tls_context *smtp_server_tls(struct smtp_server *server);
 

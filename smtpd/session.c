@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "smtpd/chain.h"
+
 struct smtp_session *
 smtp_session_new(struct smtp_server *server, enum smtp_listener listener)
 {
@@ -25,11 +27,15 @@ smtp_transaction_reset(struct smtp_session *s)
 {
 	struct smtp_transaction *t = s->transaction;
 
+	smtp_chain_reset(s->chain);
 	s->transaction = NULL;
 	if (t == NULL)
 		return;
 	spool_fini(&t->spool);
+	for (size_t i = 0; i < t->recipients_len; i++)
+		free(t->recipients[i].finals);
 	free(t->recipients);
+	free(t->quarantine);
 	free(t->finals);
 	free(t);
 }
@@ -48,9 +54,37 @@ session_closed(void *arg)
 	}
 	smtp_auth_end(s);
 	smtp_transaction_reset(s);
+	smtp_chain_free(s->chain);
 	free(s->helo);
 	free(s->account_id);
+	free(s->account_address);
+	free(s->refusal);
 	free(s);
+}
+
+/* What a milter says of the client; true: it gets no further. */
+static bool
+session_judged(struct smtp_session *s)
+{
+	CLEANUP(milter_verdict_fini) struct milter_verdict v;
+
+	milter_verdict_init(&v);
+	s->chain = smtp_chain_new(s);
+	smtp_chain_connect(s->chain, &v);
+	if (v.ruling == MILTER_RULES_REFUSE && v.code / 100 == 4 &&
+	    v.code != 421) {
+		smtp_refusal_keep(s, &v);
+		return false;
+	}
+	if (v.ruling == MILTER_RULES_REFUSE && v.code != 421) {
+		conn_write_fmt(s->conn, "554 %s No SMTP service for you\r\n",
+		    smtp_server_hostname(s->server));
+		log_notice(&s->log, "client refused by a milter",
+		    log_str("milter", v.milter));
+		s->refused = true;
+		return true;
+	}
+	return smtp_reply_verdict(s, "CONNECT", &v);
 }
 
 static void
@@ -71,10 +105,7 @@ session_greet(struct smtp_session *s)
 	s->greeted = true;
 	counter_add(counters, COUNTER_SESSIONS, 1);
 	log_info(&s->log, "connected",
-	    log_str("listener", s->listener == SMTP_LISTENER_MX ? "mx"
-				: s->listener == SMTP_LISTENER_SUBMISSION
-				    ? "submission"
-				    : "submissions"),
+	    log_str("listener", smtp_listener_name(s->listener)),
 	    log_str("tls", conn_tls_version(s->conn)));
 	/* It must wait for the greeting.             RFC 5321 section 3.1 */
 	if (!conn_tls(s->conn) && conn_input_waiting(s->conn)) {
@@ -85,6 +116,8 @@ session_greet(struct smtp_session *s)
 		s->quit = true;
 		return;
 	}
+	if (session_judged(s))
+		return;
 	conn_write_fmt(s->conn, "220 %s ESMTP Hikyaku\r\n",
 	    smtp_server_hostname(s->server));
 }
@@ -221,6 +254,12 @@ session_command(struct smtp_session *s, struct span line)
 		return;
 	}
 	log_debug(&s->log, "command", log_str("verb", smtp_verb_name(verb)));
+	if (s->refused && verb != SMTP_QUIT) {
+		smtp_reply(s, 503, "5.5.1", "No SMTP service for you");
+		return;
+	}
+	if (verb == SMTP_UNKNOWN)
+		smtp_chain_unknown(s->chain, line);
 	/* What moves mail forward starts the count anew. */
 	if (verb != SMTP_MAIL && verb != SMTP_RCPT && verb != SMTP_DATA &&
 	    verb != SMTP_QUIT && ++s->junk > s->conf->junk_max) {

@@ -23,7 +23,9 @@
 /* One RCPT that was accepted, and the accounts it leads to. */
 struct smtp_recipient {
 	char forward_path[MAILADDR_PATH_MAX]; /* without <>, as given */
-	size_t finals;                        /* how many it added */
+	size_t *finals; /* indices of the accounts it leads to */
+	size_t finals_len;
+	bool deleted; /* by a milter */
 };
 
 /*
@@ -40,7 +42,9 @@ struct smtp_transaction {
 	struct recipient *finals; /* accounts, each once */
 	size_t finals_len;
 	struct spool spool;
-	bool in_data; /* 354 was sent */
+	bool in_data;     /* 354 was sent */
+	bool discard;     /* a milter wants it kept nowhere; say 250 */
+	char *quarantine; /* why it is quarantined, or NULL */
 };
 
 enum smtp_auth_state {
@@ -72,9 +76,17 @@ struct smtp_session {
 	enum smtp_auth_state auth_state;
 	struct smtp_auth *auth; /* NULL unless under way */
 	char *account_id;       /* NULL: not authenticated */
+	char *account_address;
+	const char *auth_mechanism;
 	uint64_t message_max;
 
 	struct smtp_transaction *transaction; /* NULL: no MAIL yet */
+
+	struct smtp_chain *chain; /* NULL: no milter judges here */
+	bool refused; /* by a milter, at the greeting: 503 to all but QUIT */
+	/* What a milter said of the client at EHLO, for MAIL to answer. */
+	unsigned refusal_code; /* 0: nothing */
+	char *refusal;         /* whole lines, or NULL */
 };
 
 extern const struct conn_service smtp_service;
@@ -107,6 +119,18 @@ void smtp_reply(struct smtp_session *s, unsigned code, const char *enhanced,
 /* 421 and the end. */
 void smtp_goodbye(
     struct smtp_session *s, const char *enhanced, const char *text);
+/*
+ * What a milter decided, put into words.  False: it has nothing against it,
+ * and nothing was said.
+ */
+struct milter_verdict;
+bool smtp_reply_verdict(
+    struct smtp_session *s, const char *event, const struct milter_verdict *v);
+/* Keeps a refusal of the client until MAIL, and says it there. */
+void smtp_refusal_keep(struct smtp_session *s, const struct milter_verdict *v);
+bool smtp_refusal_reply(struct smtp_session *s);
+/* Whole lines with CRLF, of one code. */
+void smtp_reply_lines(struct smtp_session *s, unsigned code, struct span lines);
 /* The kind of an error as a code; the text is for the log, not for clients. */
 void smtp_reply_err(struct smtp_session *s, const struct err *err);
 
@@ -119,6 +143,24 @@ void smtp_rcpt(struct smtp_session *s, struct span argument);
 void smtp_data(struct smtp_session *s, struct span argument);
 void smtp_starttls(struct smtp_session *s, struct span argument);
 void smtp_auth(struct smtp_session *s, struct span argument);
+
+/* ---- recipients of the transaction (rcpt.c)
+ * --------------------------------------- */
+
+enum smtp_recipient_taken {
+	SMTP_RECIPIENT_TAKEN,
+	SMTP_RECIPIENT_OUTSIDE,  /* it leads to other hosts */
+	SMTP_RECIPIENT_TOO_MANY, /* for this message */
+	SMTP_RECIPIENT_FAILED,   /* no memory */
+};
+/* One more recipient, and where it was found to lead. */
+enum smtp_recipient_taken smtp_recipient_take(struct smtp_session *s,
+    struct span address, const struct resolution *resolution);
+/* It is a recipient already, or had been deleted and is one again. */
+bool smtp_recipient_restore(struct smtp_session *s, struct span address);
+void smtp_recipient_delete(struct smtp_session *s, struct mailaddr address);
+/* Marks the accounts that recipients who are left lead to. */
+void smtp_finals_mark(const struct smtp_transaction *t, bool *wanted);
 
 /* Mail data is being gathered.  False: not all is here yet. */
 bool smtp_data_take(struct smtp_session *s);

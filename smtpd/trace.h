@@ -14,6 +14,7 @@
 
 #include "common/buf.h"
 #include "common/span.h"
+#include "smtpd/draft.h"
 
 bool smtp_trace_is_ours(struct span field_name);
 
@@ -24,5 +25,13 @@ bool smtp_trace_is_ours(struct span field_name);
  */
 bool smtp_trace_strip(
     struct span message, struct buf *fields_out, struct span *rest_out);
+
+/*
+ * The same for a message that milters are to see: takes such fields out of
+ * it, and results of authentication that claim to be from the given server,
+ * since only ours may be believed.			RFC 8601 section 5
+ * Answers how many.
+ */
+size_t smtp_trace_strip_draft(struct draft *draft, struct span authserv_id);
 
 #endif

@@ -100,6 +100,20 @@ def fresh_platform(installed):
     _finish(made)
 
 
+@pytest.fixture(scope="module")
+def make_module_platform(installed):
+    """The same, for platforms that serve all tests of a file."""
+    made = []
+
+    def make(settings=None):
+        made.append(_make(installed, settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        _finish(each)
+
+
 @pytest.fixture
 def make_platform(installed):
     """make_platform({"smtpd": ["a = 1"]}): a platform with more settings."""
