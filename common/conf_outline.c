@@ -7,7 +7,7 @@
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
 	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage",
-	"antivirus", "milter", NULL };
+	"antivirus", "quarantine", "milter", NULL };
 
 enum token_type {
 	TOKEN_WORD,

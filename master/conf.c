@@ -34,6 +34,8 @@ static const struct conf_key users_keys[] = {
 	    struct users_conf, metricsd, "metricsd", NULL, "of metricsd"),
 	CONF_STRING(
 	    struct users_conf, antivirus, "antivirus", NULL, "of antivirus"),
+	CONF_STRING(
+	    struct users_conf, quarantine, "quarantine", NULL, "of quarantine"),
 };
 const struct conf_section users_section = { "users", users_keys,
 	sizeof(users_keys) / sizeof(users_keys[0]), sizeof(struct users_conf) };
@@ -71,7 +73,7 @@ check_listener_names(const struct master_conf *conf, struct err *err)
 			return err_set(err, ERR_SYNTAX,
 			    "%s: listen %s: no daemon serves it; expected one "
 			    "of mx, submission, submissions, pop3, pop3s, "
-			    "imap, imaps, lmtp, antivirus",
+			    "imap, imaps, lmtp, antivirus, quarantine",
 			    conf->file, name);
 	}
 	return 0;
@@ -261,6 +263,7 @@ user_of(const struct master_conf *conf, const struct service *service)
 		{ "tenantd", conf->users.tenantd, NULL },
 		{ "metricsd", conf->users.metricsd, NULL },
 		{ "antivirus", conf->users.antivirus, NULL },
+		{ "quarantine", conf->users.quarantine, NULL },
 		{ "pop3d", conf->users.pop3d, conf->users.gate },
 		{ "imapd", conf->users.imapd, conf->users.gate },
 	};

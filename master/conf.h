@@ -15,7 +15,7 @@
 
 struct users_conf {
 	char *gate, *smtpd, *deliveryd, *tenantd, *pop3d, *imapd, *metricsd,
-	    *antivirus;
+	    *antivirus, *quarantine;
 };
 extern const struct conf_section users_section;
 

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/sandbox.h"
 #include "milters/antivirus_conf.h"
 #include "milters/filter.h"
 #include "milters/scan.h"
@@ -357,7 +356,6 @@ prepare(struct daemon *d, void *state, struct err *err)
 {
 	const struct antivirus_conf *conf = daemon_section(d);
 	struct antivirus *av = state;
-	bool landlock;
 
 	av->daemon = d;
 	if (conf->engine == ENGINE_LIBCLAMAV) {
@@ -370,11 +368,7 @@ prepare(struct daemon *d, void *state, struct err *err)
 		if (scan_pool_new(&av->options, &av->pool, err) == -1)
 			return -1;
 	}
-	if (sandbox_paths(NULL, 0, &landlock, err) == -1)
-		return -1;
-	if (!landlock)
-		log_warning(&log_process, "no Landlock in this kernel");
-	return 0;
+	return filter_without_files(d, state, err);
 }
 
 static int

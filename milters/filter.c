@@ -380,6 +380,20 @@ milter_register(const struct filter *filter, struct err *err)
 	return 0;
 }
 
+int
+filter_without_files(struct daemon *d, void *state, struct err *err)
+{
+	bool landlock;
+
+	(void)d;
+	(void)state;
+	if (sandbox_paths(NULL, 0, &landlock, err) == -1)
+		return -1;
+	if (!landlock)
+		log_warning(&log_process, "no Landlock in this kernel");
+	return 0;
+}
+
 static int
 prepare(struct daemon *d, void *state, struct err *err)
 {

@@ -82,6 +82,9 @@ struct filter {
 	int (*judge)(void *state, struct judged *j, struct err *err);
 };
 
+/* For prepare of a filter that opens nothing. */
+int filter_without_files(struct daemon *d, void *state, struct err *err);
+
 int filter_main(int argc, char **argv, const struct filter *filter);
 
 /* The answer for the whole message; the last one holds. */

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += milters/libmilters.a
 milters_libmilters_a_SOURCES = \
 	milters/filter.c milters/filter.h \
+	milters/facts.c milters/facts.h \
 	milters/message.c milters/message.h \
 	milters/target.c milters/target.h \
 	milters/words.c milters/words.h
@@ -23,3 +24,15 @@ unit_tests += tests/unit/test_scan
 tests_unit_test_scan_SOURCES = tests/unit/test_scan.c
 tests_unit_test_scan_LDADD = milters/libscan.a common/libcommon.a \
 	$(CLAMAV_LIBS) $(OPENSSL_LIBS) $(SECCOMP_LIBS) $(unit_ldadd)
+
+daemon_PROGRAMS += milters/quarantine
+milters_quarantine_SOURCES = milters/quarantine.c \
+	milters/quarantine_conf.c milters/quarantine_conf.h
+milters_quarantine_LDADD = milters/libmilters.a tenants/libtenants.a \
+	mime/libmime.a common/libcommon.a $(MILTER_LIBS) $(ICU_LIBS) \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+
+unit_tests += tests/unit/test_facts
+tests_unit_test_facts_SOURCES = tests/unit/test_facts.c
+tests_unit_test_facts_LDADD = milters/libmilters.a tenants/libtenants.a \
+	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(unit_ldadd)

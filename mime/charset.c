@@ -96,10 +96,43 @@ utf16_append(const UChar *units, int32_t len, struct buf *out)
 		buf_commit(out, (size_t)octets);
 }
 
+/* Octets of the escape sequence at the front, ISO 2022 (ECMA-35), or 0. */
+static size_t
+escape_len(struct span text)
+{
+	size_t len = 1;
+
+	if (text.len < 3 || text.p[0] != '\x1b')
+		return 0;
+	while (len < text.len && text.p[len] >= 0x20 && text.p[len] <= 0x2f)
+		len++;
+	return len < text.len && len > 1 ? len + 1 : 0;
+}
+
+/*
+ * An escape sequence that another one follows at once says nothing, and ICU
+ * reads a fault there.  Where two encoded words are joined there is one.
+ */
+static void
+escapes_thin(struct span text, struct buf *out)
+{
+	while (text.len > 0) {
+		size_t len = escape_len(text);
+
+		if (len > 0 && escape_len(span_from(text, len)) > 0) {
+			text = span_from(text, len);
+			continue;
+		}
+		buf_append(out, span_first(text, len > 0 ? len : 1));
+		text = span_from(text, len > 0 ? len : 1);
+	}
+}
+
 int
 charset_decode(
     struct span name, struct span text, struct buf *utf8_out, struct err *err)
 {
+	CLEANUP(buf_fini) struct buf thinned = { .max = text.len };
 	__attribute__((cleanup(converter_close))) UConverter *c = NULL;
 	UChar pivot[PIVOT];
 	const char *at = text.p, *end = text.p + text.len;
@@ -112,6 +145,13 @@ charset_decode(
 	c = converter_open(is_plain(name) ? SPAN("utf-8") : name);
 	if (c == NULL)
 		return err_set(err, ERR_POLICY, "unknown charset");
+	if (span_starts_nocase(name, SPAN("iso-2022"))) {
+		escapes_thin(text, &thinned);
+		if (buf_check(&thinned, err) == -1)
+			return -1;
+		at = thinned.data;
+		end = at + thinned.len;
+	}
 	for (;;) {
 		UErrorCode status = U_ZERO_ERROR;
 		UChar *to = pivot;

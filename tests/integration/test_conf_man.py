@@ -12,7 +12,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("HK_BUILD", TOP / "build" / "check"))
 PROGRAMS = {"hikyakud": "master", "metricsd": "master", "tenantd": "tenants",
             "smtpd": "smtpd", "deliveryd": "delivery", "pop3d": "pop3d",
-            "imapd": "imapd", "antivirus": "milters"}
+            "imapd": "imapd", "antivirus": "milters",
+            "quarantine": "milters"}
 
 
 def documented():

@@ -331,6 +331,10 @@ test_encoded_words(void **state)
 		    "\xe4\xbc\x9a\xe8\xad\xb0" },
 		/* NEC row 13 under the standard's name. */
 		{ SPAN("=?iso-2022-jp?B?GyRCLSEbKEI=?="), "\xe2\x91\xa0" },
+		/* Each word ends in ASCII, so an escape follows another. */
+		{ SPAN("=?iso-2022-jp?B?GyRCQEE1YRsoQg==?= "
+		       "=?iso-2022-jp?B?GyRCPXEbKEI=?="),
+		    "\xe8\xab\x8b\xe6\xb1\x82\xe6\x9b\xb8" },
 		{ SPAN("=?shift_jis?B?h0A=?="), "\xe2\x91\xa0" },
 		{ SPAN("=?x-not?Q?a=E4?= d"), "=?x-not?Q?a=E4?= d" },
 		{ SPAN("=?utf-8?X?abc?="), "=?utf-8?X?abc?=" },
