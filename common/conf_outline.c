@@ -6,7 +6,7 @@
 #include "common/ascii.h"
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
-	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage",
+	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage", "store",
 	"antivirus", "quarantine", "milter", NULL };
 
 enum token_type {

@@ -42,6 +42,7 @@ enum handoff_tag {
 	TAG_LANGUAGE,
 	TAG_USER_LANGUAGE,
 	TAG_EXPIRE_DAYS,
+	TAG_UNDELETE_DAYS,
 };
 
 /* ---- sending -------------------------------------------------------- */
@@ -107,6 +108,7 @@ handoff_send(int fd, const struct handoff *h, int client_fd, struct span input,
 	packet_put_u64(&b, TAG_QUOTA_MESSAGES, h->quota_messages);
 	packet_put_str(&b, TAG_TITLE, h->title);
 	packet_put_u64(&b, TAG_MESSAGE_MAX, h->message_max);
+	packet_put_u64(&b, TAG_UNDELETE_DAYS, h->undelete_days);
 	put_pop3(&b, h);
 	put_choices(&b, h);
 	packet_put(&b, TAG_INPUT, input);
@@ -254,6 +256,8 @@ get_field(struct handoff *h, struct span *input, uint8_t tag, struct span value)
 		return get_text(value, h->title);
 	case TAG_MESSAGE_MAX:
 		return packet_u64(value, &h->message_max);
+	case TAG_UNDELETE_DAYS:
+		return get_u32(value, &h->undelete_days);
 	case TAG_INPUT:
 		*input = value;
 		return true;

@@ -32,7 +32,8 @@ struct handoff {
 	bool tls;              /* the client's side is encrypted */
 	uint64_t quota_octets; /* 0: none */
 	uint64_t quota_messages;
-	uint64_t message_max; /* octets; 0: the configured one */
+	uint64_t message_max;   /* octets; 0: the configured one */
+	uint32_t undelete_days; /* deleted mail is kept so long; 0: not */
 	/* What the brand says about POP3. */
 	char unique_ids[41];  /* form of unique-ids, or "" */
 	char mark_seen;       /* 'y', 'n', or 0: as configured */

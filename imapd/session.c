@@ -10,6 +10,7 @@
 #include "imapd/command.h"
 #include "imapd/gather.h"
 #include "imapd/reply.h"
+#include "store/kept.h"
 
 /* What is needed until the first serve() has answered the login. */
 struct imap_opening {
@@ -18,6 +19,7 @@ struct imap_opening {
 	struct conn_peer peer;
 	char address[321], title[128], language[16];
 	struct quota_limits limits;
+	unsigned undelete_days;
 	struct buf input;
 };
 
@@ -46,6 +48,7 @@ opening_new(const struct handoff *h, struct span input)
 	(void)snprintf(
 	    o->language, sizeof(o->language), "%s", h->user_language);
 	o->limits = (struct quota_limits){ h->quota_octets, h->quota_messages };
+	o->undelete_days = h->undelete_days;
 	buf_init(&o->input, SESSION_INPUT_MAX);
 	buf_append(&o->input, input);
 	return o;
@@ -306,6 +309,7 @@ session_open(struct imap_session *s, struct err *err)
 		err) == -1)
 		return -1;
 	account_limits(s->account, &o->limits);
+	account_keep_days(s->account, o->undelete_days);
 	account_owner(s->account, &owner);
 	return 0;
 }

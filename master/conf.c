@@ -54,6 +54,7 @@ master_conf_free(struct master_conf *conf)
 	conf_section_fini(&users_section, &conf->users);
 	conf_section_fini(&metrics_section, &conf->metrics);
 	conf_section_fini(&manage_section, &conf->manage);
+	conf_section_fini(&store_section, &conf->store);
 	conf_listeners_fini(&conf->listeners);
 	free(conf->file);
 	free(conf);
@@ -358,6 +359,9 @@ parse_sections(struct master_conf *conf, struct err *err)
 	    conf_parse(&manage_section, text, conf->file, &conf->manage, err) ==
 		-1 ||
 	    manage_conf_check(&conf->manage, conf->file, err) == -1 ||
+	    conf_parse(&store_section, text, conf->file, &conf->store, err) ==
+		-1 ||
+	    store_conf_check(&conf->store, conf->file, err) == -1 ||
 	    conf_listeners_parse(text, conf->file, &conf->listeners, err) == -1)
 		return -1;
 	(void)daemon_uid_range(

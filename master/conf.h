@@ -10,6 +10,7 @@
 #include "common/daemon.h"
 #include "common/err.h"
 #include "master/manage_conf.h"
+#include "master/store_conf.h"
 #include "master/metrics_conf.h"
 #include "master/service.h"
 
@@ -26,6 +27,7 @@ struct master_conf {
 	struct daemon_tls_conf tls;
 	struct users_conf users;
 	struct metrics_conf metrics;
+	struct store_conf store;
 	struct manage_conf manage; /* the command's; here to be checked */
 	/* With "metrics" among them, from its own section. */
 	struct conf_listeners listeners;

@@ -32,6 +32,8 @@ static const struct subcommand subcommands[] = {
 	{ "admin", " VERB ...", "who administers a brand", hikyaku_admin },
 	{ "passwd", " ADDRESS", "give an account a new password",
 	    hikyaku_passwd },
+	{ "mailbox", " VERB ...", "what is in mailboxes", hikyaku_mailbox },
+	{ "store", " purge", "remove what is old in mailboxes", hikyaku_store },
 	{ "rule", " check [-k forward|quarantine] [-f file | text]",
 	    "check a rule for mail", hikyaku_rule },
 	{ "milter", " check", "dial every milter and say what it wants",

@@ -11,16 +11,14 @@
 #include <unistd.h>
 
 #include "master/caret.h"
-#include "master/sockets.h"
+#include "master/mailwork.h"
 #include "mime/address.h"
 #include "tenants/plain_text.h"
 #include "tenants/settings.h"
 #include "tenants/settings_spec.h"
 
 enum {
-	INDENT = 4,
-	NOT_FOUND = 4,
-	NOT_RUNNING = 3
+	INDENT = 4
 };
 
 static int
@@ -29,25 +27,6 @@ usage(void)
 	(void)fputs(
 	    "usage: hikyaku [-c file] account settings address\n", stderr);
 	return 2;
-}
-
-/* ---- asking ---------------------------------------------------------------
- */
-
-static int
-connect_tenantd(void *arg, int *fd_out, struct err *err)
-{
-	const struct command_context *ctx = arg;
-	CLEANUP(buf_fini) struct buf path;
-	CLEANUP(fd_close) int dir = -1;
-
-	buf_init(&path, 4096);
-	buf_append_fmt(&path, "%s/internal", ctx->top.run_directory);
-	dir = open(buf_str(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir == -1)
-		return err_sys(err, "%s", buf_str(&path));
-	return socket_connect_beneath(
-	    dir, "tenantd", SOCK_SEQPACKET, fd_out, err);
 }
 
 /* ---- printing -------------------------------------------------------------
@@ -199,22 +178,13 @@ print_settings(const struct settings *s)
 static int
 show(struct command_context *ctx, const char *address)
 {
-	const struct tenants_options options = { .connect = connect_tenantd,
-		.arg = ctx };
 	CLEANUP(tenants_free) struct tenants *t = NULL;
 	CLEANUP(settings_fini) struct settings s = { .account = { .id = "" } };
-	CLEANUP(fd_close) int fd = -1;
 	struct err err = ERR_INIT;
+	int status = hikyaku_tenants(ctx, &t);
 
-	fd = hikyaku_connect(ctx);
-	if (fd == -1) {
-		(void)fputs("hikyaku: the platform does not run\n", stderr);
-		return NOT_RUNNING;
-	}
-	if (tenants_new(&options, &t, &err) == -1) {
-		hikyaku_complain(&err);
-		return 1;
-	}
+	if (status != 0)
+		return status;
 	switch (tenants_settings_of(t, span_str(address), &s, &err)) {
 	case LOOKUP_FOUND:
 		print_settings(&s);
@@ -222,7 +192,7 @@ show(struct command_context *ctx, const char *address)
 	case LOOKUP_NONE:
 		(void)fprintf(stderr,
 		    "hikyaku: no account has the address %s\n", address);
-		return NOT_FOUND;
+		return WORK_NOT_FOUND;
 	case LOOKUP_FAILED:
 		break;
 	}
@@ -235,7 +205,5 @@ hikyaku_account(struct command_context *ctx, int argc, char **argv)
 {
 	if (argc != 3 || strcmp(argv[1], "settings") != 0)
 		return usage();
-	if (hikyaku_load(ctx) == -1)
-		return 1;
 	return show(ctx, argv[2]);
 }

@@ -18,7 +18,7 @@ static void __attribute__((noreturn)) usage(void)
 }
 
 static const struct conf_section *const sections[] = { &daemon_top_section,
-	&daemon_tls_section, &users_section, &metrics_section,
+	&daemon_tls_section, &users_section, &metrics_section, &store_section,
 	&manage_section };
 #define SECTIONS_LEN (sizeof(sections) / sizeof(sections[0]))
 
@@ -39,7 +39,7 @@ static void
 print_settings(const struct master_conf *conf)
 {
 	const void *values[] = { &conf->top, &conf->tls, &conf->users,
-		&conf->metrics, &conf->manage };
+		&conf->metrics, &conf->store, &conf->manage };
 	CLEANUP(buf_fini) struct buf out = { .max = 0 };
 
 	buf_init(&out, 1 << 20);

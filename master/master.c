@@ -15,6 +15,7 @@
 #include "master/feed.h"
 #include "master/lookup.h"
 #include "master/loop.h"
+#include "master/nightly.h"
 #include "master/notify.h"
 #include "master/reload.h"
 #include "master/request.h"
@@ -118,6 +119,7 @@ master_stop(struct master *m)
 	    log_u64("wait_s", m->conf->top.drain_wait));
 	notify_send(m->notify, "STOPPING=1");
 	tell_starter(m, "failed hikyakud\n");
+	nightly_stop(m);
 	stop_phase(m, PHASE_SERVERS);
 	master_stop_step(m);
 }
@@ -220,6 +222,7 @@ tick(struct master *m)
 	master_stop_step(m);
 	master_check_started(m);
 	follow_syslog(m);
+	nightly_tick(m);
 	due = notify_watchdog(m->notify, now);
 	if (due != 0 && due < next)
 		next = due;

@@ -129,6 +129,14 @@ struct master {
 	uint64_t started_ms;
 	int64_t since;
 
+	struct nightly {   /* nightly.h */
+		pid_t pid; /* 0: it does not run */
+		int out;   /* what it says */
+		bool done_today;
+		char text[1024];
+		size_t len;
+	} nightly;
+
 	/* A reload that is under way. */
 	bool reloading, reload_again;
 	uint64_t reload_due_ms;

@@ -10,6 +10,7 @@ master_libmaster_a_SOURCES = \
 	master/master.c master/loop.h master/master.h \
 	master/metrics.c master/metrics.h \
 	master/metrics_conf.c master/metrics_conf.h \
+	master/nightly.c master/nightly.h \
 	master/notify.c master/notify.h \
 	master/reload.c master/reload.h \
 	master/request.c master/request.h \
@@ -18,6 +19,7 @@ master_libmaster_a_SOURCES = \
 	master/spawn.c master/spawn.h \
 	master/start.c master/start.h \
 	master/state.c master/state.h \
+	master/store_conf.c master/store_conf.h \
 	master/unit.c master/unit.h
 
 daemon_PROGRAMS += master/hikyakud
@@ -34,7 +36,11 @@ master_metricsd_LDADD = master/libmaster.a store/libstore.a \
 bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/ask.c master/ask.h master/hikyaku_account.c \
-	master/hikyaku_milter.c master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \
+	master/hikyaku_mailbox.c master/hikyaku_milter.c \
+	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \
+	master/hikyaku_store.c \
+	master/mailbox_undelete.c master/mailbox_verbs.h \
+	master/mailwork.c master/mailwork.h \
 	master/manage.c master/manage.h \
 	master/manage_add.c master/manage_new.h \
 	master/manage_admin.c master/manage_delete.c \
@@ -42,6 +48,7 @@ master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/manage_passwd.c master/manage_purge.c \
 	master/manage_references.c master/manage_references.h master/manage_set.c \
 	master/manage_show.c master/manage_tenant.c \
+	master/purge_work.c master/purge_work.h \
 	master/record.c master/record.h
 master_hikyaku_LDADD = master/libmaster.a tenants/libprovision.a \
 	tenants/libdirectory.a tenants/libtenants.a store/libstore.a mime/libmime.a \

@@ -90,7 +90,8 @@ child_run(const struct spawn *s, char *const *environment)
 	(void)umask(077);
 	if (chdir("/") == -1)
 		child_fail("hikyakud: chdir /\n");
-	if (sandbox_drop(s->uid, s->gid, s->keep, s->keep_len, &err) == -1)
+	if (!s->as_we_are &&
+	    sandbox_drop(s->uid, s->gid, s->keep, s->keep_len, &err) == -1)
 		child_fail("hikyakud: a new process keeps its privileges\n");
 	(void)execve(s->path, s->argv, environment);
 	child_fail("hikyakud: a program does not start\n");

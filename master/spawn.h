@@ -3,6 +3,7 @@
 #ifndef HK_MASTER_SPAWN_H
 #define HK_MASTER_SPAWN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,7 +16,8 @@ struct spawn {
 	gid_t gid;
 	const int *keep; /* capabilities that survive */
 	size_t keep_len;
-	int in;      /* becomes standard input; -1: /dev/null */
+	bool as_we_are; /* instead: the hikyaku command, as whoever runs us */
+	int in;         /* becomes standard input; -1: /dev/null */
 	int out;     /* standard output and error; -1: standard error stays */
 	int control; /* becomes descriptor 3; -1: none */
 };

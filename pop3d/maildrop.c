@@ -8,6 +8,7 @@
 #include "common/reactor.h"
 #include "pop3d/maildrop_locks.h"
 #include "pop3d/unique_ids.h"
+#include "store/kept.h"
 #include "store/mailbox.h"
 #include "store/view.h"
 
@@ -81,6 +82,7 @@ maildrop_lock(
 		ACCOUNT_CREATE, &d->account, err) == -1 ||
 	    account_lock(d->account, &d->lock_fd, err) == -1)
 		return MAILDROP_FAILED;
+	account_keep_days(d->account, o->undelete_days);
 	return d->lock_fd == -1 ? MAILDROP_IN_USE : MAILDROP_OPEN;
 }
 

@@ -35,7 +35,8 @@ struct maildrop_options {
 	struct store *store;          /* borrowed */
 	const char *tenant, *account_id;
 	struct unique_id_form form;
-	uint32_t login_delay; /* seconds from one login to the next */
+	uint32_t login_delay;   /* seconds from one login to the next */
+	unsigned undelete_days; /* deleted mail is kept so long */
 };
 
 enum maildrop_opened {

@@ -26,6 +26,7 @@
 struct opening {
 	char account_id[65];
 	char unique_ids[41];
+	unsigned undelete_days;
 	struct conn_peer peer;
 	struct buf input;
 	unsigned tries;
@@ -169,7 +170,8 @@ transaction_maildrop(struct transaction *t, struct err *err)
 		.store = host->store,
 		.tenant = host->tenant,
 		.account_id = o->account_id,
-		.login_delay = t->user.login_delay };
+		.login_delay = t->user.login_delay,
+		.undelete_days = o->undelete_days };
 	struct span form = o->unique_ids[0] == '\0' ? SPAN("dovecot")
 						    : span_str(o->unique_ids);
 
@@ -274,6 +276,7 @@ transaction_new(struct host *host, const struct handoff *h, struct span input)
 	    o->account_id, sizeof(o->account_id), "%s", h->account_id);
 	(void)snprintf(
 	    o->unique_ids, sizeof(o->unique_ids), "%s", h->unique_ids);
+	o->undelete_days = h->undelete_days;
 	o->peer = h->peer;
 	buf_init(&o->input, SESSION_INPUT_MAX);
 	buf_append(&o->input, input);

@@ -7,6 +7,7 @@
 
 #include "store/filename.h"
 #include "store/inside.h"
+#include "store/kept_private.h"
 #include "store/message.h"
 
 struct edits {
@@ -289,16 +290,40 @@ file_octets(struct folder *f, const struct message *m, const char *path)
 	return 0;
 }
 
-struct removed {
-	int64_t octets, messages;
-	bool in_new, in_cur; /* where their files were */
-};
+/*
+ * Takes the file away: to where deleted mail is kept, or for good.  1: done;
+ * 0: it is not there under this name; -1, with errno.
+ */
+static int
+expunge_file(struct folder *f, const char *path, struct expunging *how)
+{
+	if (kept_take(how->kept_fd, f->fd, path)) {
+		how->kept = true;
+		return 1;
+	}
+	if (unlinkat(f->fd, path, 0) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -1;
+}
 
+static bool
+still_due(const struct folder *f, const char *path, struct span base,
+    const struct expunging *how)
+{
+	struct stat st;
+
+	return how->due == NULL ||
+	       (fstatat(f->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		   how->due(how->arg, &st, base));
+}
+
+/* 1: it is gone, by us or by somebody else; 0: it is not due. */
 static int
 expunge_one(struct folder *f, const struct view *v, uint32_t index,
-    struct removed *removed, struct err *err)
+    struct expunging *how, struct removed *removed, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf path;
+	struct span base = view_base_name(v, index);
 	bool found = true;
 
 	buf_init(&path, FILENAME_MAX_OCTETS + 8);
@@ -306,31 +331,38 @@ expunge_one(struct folder *f, const struct view *v, uint32_t index,
 	for (int tries = 0; found && tries < 3; tries++) {
 		int64_t octets =
 		    file_octets(f, view_at(v, index), buf_str(&path));
+		int gone;
 
-		if (unlinkat(f->fd, buf_str(&path), 0) == 0) {
+		if (!still_due(f, buf_str(&path), base, how))
+			return 0;
+		gone = expunge_file(f, buf_str(&path), how);
+		if (gone == -1)
+			return disk_err(err, "expunge");
+		if (gone == 1) {
 			removed->octets += octets;
 			removed->messages++;
 			if (span_starts(buf_span(&path), SPAN("new/")))
 				removed->in_new = true;
 			else
 				removed->in_cur = true;
-			return 0;
+			return 1;
 		}
-		if (errno != ENOENT)
-			return disk_err(err, "expunge");
 		buf_clear(&path);
-		if (folder_find_file(
-			f, view_base_name(v, index), &path, &found, err) == -1)
+		if (folder_find_file(f, base, &path, &found, err) == -1)
 			return -1;
 	}
-	return 0; /* somebody else removed it */
+	return 1; /* somebody else removed it */
 }
 
 /* What a client was told is gone must not come back with a power cut: it would
  * be downloaded twice, and a moved message would be in two mailboxes. */
 static int
-expunge_flush(struct folder *f, const struct removed *removed, struct err *err)
+expunge_flush(struct folder *f, const struct expunging *how,
+    const struct removed *removed, struct err *err)
 {
+	/* Where it is kept first: it must not be lost on the way. */
+	if (how->kept && folder_flush(how->kept_fd, err) == -1)
+		return -1;
 	if (removed->in_new && folder_flush(f->new_fd, err) == -1)
 		return -1;
 	return removed->in_cur ? folder_flush(f->cur_fd, err) : 0;
@@ -342,8 +374,8 @@ expunge_flush(struct folder *f, const struct removed *removed, struct err *err)
 /* From *at on; *at is behind what was looked at. */
 static int
 expunge_run(struct folder *f, const struct view *v, const uint32_t *uids,
-    size_t count, size_t *at, struct edits *e, struct removed *removed,
-    struct err *err)
+    size_t count, size_t *at, struct edits *e, struct expunging *how,
+    struct removed *removed, struct err *err)
 {
 	struct removed before = *removed;
 	struct quota_change change;
@@ -356,11 +388,12 @@ expunge_run(struct folder *f, const struct view *v, const uint32_t *uids,
 
 		if (!view_find(v, uids[*at], &index))
 			continue;
-		done = expunge_one(f, v, index, removed, err);
-		if (done == 0)
+		done = expunge_one(f, v, index, how, removed, err);
+		if (done == 1)
 			e->items[e->count++] =
 			    (struct view_edit){ .index = index,
 				    .remove = true };
+		done = done == -1 ? -1 : 0;
 		dotlock_touch(&f->lock);
 	}
 	quota_end(&change, before.octets - removed->octets,
@@ -368,10 +401,9 @@ expunge_run(struct folder *f, const struct view *v, const uint32_t *uids,
 	return done;
 }
 
-/* With turn and lock, up to date. */
-static int
-expunge_all(struct folder *f, const uint32_t *uids, size_t count,
-    struct removed *removed, struct err *err)
+int
+folder_expunge(struct folder *f, const uint32_t *uids, size_t count,
+    struct expunging *how, struct removed *removed, struct err *err)
 {
 	CLEANUP(view_unref) struct view *v = folder_current(f);
 	CLEANUP(edits_fini) struct edits e = { 0 };
@@ -382,9 +414,10 @@ expunge_all(struct folder *f, const uint32_t *uids, size_t count,
 	if (edits_init(&e, count, err) == -1)
 		return -1;
 	while (done == 0 && at < count)
-		done = expunge_run(f, v, uids, count, &at, &e, removed, &why);
+		done =
+		    expunge_run(f, v, uids, count, &at, &e, how, removed, &why);
 	if (done == 0)
-		done = expunge_flush(f, removed, &why);
+		done = expunge_flush(f, how, removed, &why);
 	if (edits_publish(f, v, &e, err) == -1)
 		return -1;
 	if (done == -1 && err != NULL)
@@ -392,21 +425,39 @@ expunge_all(struct folder *f, const uint32_t *uids, size_t count,
 	return done;
 }
 
-int
-mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t count,
+static int
+expunge(struct mailbox *m, const uint32_t *uids, size_t count, bool keep,
     size_t *count_out, struct err *err)
 {
 	struct folder *f = m->folder;
+	struct expunging how = { .kept_fd = -1 };
 	struct removed removed = { 0 };
 	int done;
 
 	if (writable(m, err) == -1)
 		return -1;
 	done = folder_begin_change(f, true, m, err);
+	if (done == 0 && keep && count > 0)
+		how.kept_fd = kept_open(f->account, f->directory);
 	if (done == 0)
-		done = expunge_all(f, uids, count, &removed, err);
+		done = folder_expunge(f, uids, count, &how, &removed, err);
 	folder_end(f);
+	fd_close(how.kept_fd);
 	if (count_out != NULL)
 		*count_out = (size_t)removed.messages;
 	return done;
+}
+
+int
+mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t count,
+    size_t *count_out, struct err *err)
+{
+	return expunge(m, uids, count, true, count_out, err);
+}
+
+int
+mailbox_expunge_moved(
+    struct mailbox *m, const uint32_t *uids, size_t count, struct err *err)
+{
+	return expunge(m, uids, count, false, NULL, err);
 }

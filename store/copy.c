@@ -400,7 +400,7 @@ mailbox_copy(struct mailbox *m, const uint32_t *uids, size_t count,
 	free(c.items);
 	free(c.bases);
 	if (done == 0 && move)
-		done = mailbox_expunge(m, copied.from, copied.count, NULL, err);
+		done = mailbox_expunge_moved(m, copied.from, copied.count, err);
 	if (done == -1) {
 		mailbox_copied_fini(&copied);
 		return -1;

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/buf.h"
 #include "common/err.h"
@@ -84,6 +85,7 @@ struct account {
 	struct folder *folders;
 
 	/* store.mutex: */
+	unsigned keep_days; /* of deleted mail (kept.h) */
 	struct quota_limits limits;
 	bool limits_fresh; /* not compared with maildirsize yet */
 };
@@ -211,6 +213,25 @@ void folder_tell_removed(struct folder *f, const struct view *v,
 int folder_find_file(struct folder *f, struct span base, struct buf *path_out,
     bool *found_out, struct err *err);
 
+/* ---- change.c ---- */
+struct removed {
+	int64_t octets, messages;
+	bool in_new, in_cur; /* where their files were */
+};
+struct expunging {
+	int kept_fd; /* where the files go (kept_private.h), or -1 */
+	bool kept;   /* some went there */
+	/* Only those of which this says so; NULL: all. */
+	bool (*due)(const void *arg, const struct stat *st, struct span base);
+	const void *arg;
+};
+/* With turn and lock, up to date.  *removed counts also on failure. */
+int folder_expunge(struct folder *f, const uint32_t *uids, size_t count,
+    struct expunging *how, struct removed *removed, struct err *err);
+/* As mailbox_expunge, but what goes is somewhere else and is not kept. */
+int mailbox_expunge_moved(
+    struct mailbox *m, const uint32_t *uids, size_t count, struct err *err);
+
 /* ---- content.c ---- */
 struct message_found {
 	struct view *view; /* a reference */
@@ -231,6 +252,8 @@ void to_crlf(struct span from, char *to);
 /* ---- leftovers.c ---- */
 /* Removes files in tmp/ that are older than 36 hours.  With the turn. */
 void leftovers_remove(struct folder *f);
+/* Of any tmp/; answers how many. */
+uint64_t leftovers_remove_in(int tmp_fd, time_t now);
 
 /* ---- recent.c ---- */
 struct scan;

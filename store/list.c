@@ -10,6 +10,7 @@
 
 #include "common/file.h"
 #include "store/inside.h"
+#include "store/kept_private.h"
 #include "store/name.h"
 #include "store/subscriptions.h"
 
@@ -324,6 +325,8 @@ trash_counted(struct account *a, const char *directory, struct err *err)
 		(void)unlinkat(a->fd, "maildirsize", 0);
 	}
 	quota_end(&change, -(int64_t)octets, -(int64_t)messages);
+	if (done == 0)
+		kept_take_folder(a, TRASHED, directory);
 	return done;
 }
 

@@ -119,7 +119,10 @@ int mailbox_flags(struct mailbox *m, const uint32_t *uids, size_t count,
 int mailbox_keyword(
     struct mailbox *m, struct span name, unsigned *number_out, struct err *err);
 
-/* Removes the messages. *count_out (may be NULL): how many were there. */
+/*
+ * Removes the messages; account_keep_days (kept.h) says whether they can be
+ * brought back.  *count_out (may be NULL): how many were there.
+ */
 int mailbox_expunge(struct mailbox *m, const uint32_t *uids, size_t count,
     size_t *count_out, struct err *err);
 

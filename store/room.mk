@@ -3,6 +3,7 @@ noinst_LIBRARIES += store/libstore.a
 store_libstore_a_SOURCES = \
 	store/account.c store/account.h \
 	store/account_lock.c \
+	store/accounts.c \
 	store/advance.c \
 	store/change.c \
 	store/content.c \
@@ -14,6 +15,8 @@ store_libstore_a_SOURCES = \
 	store/folder.c \
 	store/head.c \
 	store/inside.h \
+	store/kept.c store/kept.h \
+	store/kept_back.c store/kept_private.h \
 	store/keywordfile.c \
 	store/keywords.c store/keywords.h \
 	store/leftovers.c \
@@ -32,6 +35,7 @@ store_libstore_a_SOURCES = \
 	store/record_room.c store/record_rows.c \
 	store/records.c store/records.h store/records_private.h \
 	store/removal.c store/removal.h \
+	store/retention.c store/retention.h \
 	store/scan.c store/scan.h \
 	store/subscriptions.c store/subscriptions.h \
 	store/sync.c store/sync_match.c store/sync_private.h \
@@ -116,3 +120,9 @@ unit_tests += tests/unit/test_removal
 tests_unit_test_removal_SOURCES = tests/unit/test_removal.c
 tests_unit_test_removal_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_retention
+tests_unit_test_retention_SOURCES = tests/unit/test_retention.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_retention_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
+	$(ICU_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)

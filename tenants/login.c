@@ -182,6 +182,7 @@ handoff_of(const struct login *l, const struct login_result *result)
 	(void)snprintf(h->title, sizeof(h->title), "%s", a->tenant.title);
 	h->message_max =
 	    a->message_max != 0 ? a->message_max : a->tenant.message_max;
+	h->undelete_days = a->undelete_days;
 	handoff_pop3(&a->tenant.pop3, h);
 	h->utf8 = l->utf8;
 	(void)snprintf(h->language, sizeof(h->language), "%s", l->language);

@@ -157,6 +157,34 @@ def test_turns(shared):
         sent[0], {1: "2", 2: "3", 3: "4"})
 
 
+def test_deleted_mail_comes_back(shared):
+    """Kept mail is no mailbox of Dovecot's, and what is brought back is a new
+    message to it, with the flags and the date of the old one."""
+    for number in (1, 2, 3):
+        shared.lmtp(message(number))
+    assert sorted(shared.list()[2]) == [1, 2, 3]
+    assert len(shared.theirs()[1]) == 3
+    shared.ours("flag", 2, "FS")
+    imap = shared.imap()
+    imap.select("INBOX")
+    date = re.search(rb'INTERNALDATE "([^"]+)"', imap.uid(
+        "FETCH", "2", "INTERNALDATE")[1][0])[1]
+    shared.ours("expunge", 2, 7)
+    imap.noop()
+    assert sorted(shared.theirs()[1]) == [1, 3]
+    assert [line.split(b'"')[-1] for line in imap.list()[1]] == [b" INBOX"]
+    assert shared.ours("undelete") == ["1"]
+    assert shared.theirs()[1] == {1: "1", 3: "3", 4: "2"}
+    imap.noop()
+    got = imap.uid("FETCH", "4", "(FLAGS INTERNALDATE)")[1][0]
+    assert b"\\Flagged" in got and b"\\Seen" in got and date in got
+    imap.uid("STORE", "4", "+FLAGS", "(\\Deleted)")
+    imap.expunge()
+    imap.logout()
+    assert sorted(shared.list()[2]) == [1, 3]
+    assert "reappeared" not in shared.dovecot.log()
+
+
 def test_unique_ids_and_sizes_agree(shared):
     for number in range(1, 6):
         if number % 2:

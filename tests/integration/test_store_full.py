@@ -72,3 +72,14 @@ def test_full_disk(small_disk):
     assert messages(small_disk) == [2, 3]
     assert tool(small_disk, "deliver", text=b"x").returncode == 0
     assert messages(small_disk) == [2, 3, 4]
+    # What would be kept goes all the same when there is no room for the
+    # directories; with room it is kept.
+    fill(small_disk)
+    assert tool(small_disk, "expunge", 2, 7).returncode == 0
+    assert messages(small_disk) == [3, 4]
+    (small_disk / "ballast").unlink()
+    assert tool(small_disk, "expunge", 3, 7).returncode == 0
+    assert messages(small_disk) == [4]
+    got = tool(small_disk, "undelete")
+    assert got.returncode == 0 and int(got.stdout) >= 1, got
+    assert messages(small_disk)[0] == 4

@@ -86,6 +86,8 @@ pop3d {{
 imapd {{
 	mechanisms = {{ {mechanisms} }}
 {imapd}}}
+store {{
+{store}}}
 """
 
 
@@ -179,7 +181,7 @@ class Platform:
             **{name: "".join("\t%s\n" % line
                              for line in self.settings.get(name, ()))
                for name in ("tenantd", "smtpd", "deliveryd", "pop3d",
-                            "imapd")})
+                            "imapd", "store")})
         for name in SERVICES:
             if name in ("ldap", "metrics"):
                 continue

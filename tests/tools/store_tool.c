@@ -8,14 +8,16 @@
  *	                                        append LETTERS < message
  *	                                        flag UID LETTERS
  *	                                        keyword UID NAME
- *	                                        expunge UID
+ *	                                        expunge UID [DAYS]
+ *	                                        undelete
  *	                                        copy UID MAILBOX
  *	                                        create | delete
  *	                                        usage [OCTETS MESSAGES]
  *
  * list prints "uidvalidity uidnext", then a line a message: uid, letters of
  * its system flags, keywords, size, unique-id, base name.  usage prints octets
- * and messages of the account, within the given limits.
+ * and messages of the account, within the given limits.  Expunged mail is kept
+ * for DAYS; undelete prints how many came back.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 
 #include "store/account.h"
 #include "store/draft.h"
+#include "store/kept.h"
 #include "store/list.h"
 #include "store/mailbox.h"
 #include "store/quota.h"
@@ -112,8 +115,12 @@ change(struct mailbox *m, int argc, char **argv, struct err *err)
 
 	if (strcmp(argv[0], "list") == 0)
 		return list(m, err);
-	if (strcmp(argv[0], "expunge") == 0 && argc == 2)
+	if (strcmp(argv[0], "expunge") == 0 && argc >= 2) {
+		if (argc == 3)
+			account_keep_days(mailbox_account(m),
+			    (unsigned)strtoul(argv[2], NULL, 10));
 		return mailbox_expunge(m, &uid, 1, NULL, err);
+	}
 	if (strcmp(argv[0], "flag") == 0 && argc == 3)
 		return mailbox_flags(
 		    m, &uid, 1, FLAGS_ADD, letters_of(argv[2]), err);
@@ -149,6 +156,18 @@ print_usage(struct account *a, int argc, char **argv, struct err *err)
 }
 
 static int
+undelete(struct account *a, struct err *err)
+{
+	const struct kept_choice all = { .dry = false };
+	struct kept_result result;
+
+	if (kept_bring_back(a, &all, NULL, NULL, &result, err) == -1)
+		return -1;
+	printf("%" PRIu64 "\n", result.messages);
+	return 0;
+}
+
+static int
 run(struct account *a, const char *name, int argc, char **argv, struct err *err)
 {
 	CLEANUP(mailbox_close) struct mailbox *m = NULL;
@@ -159,6 +178,8 @@ run(struct account *a, const char *name, int argc, char **argv, struct err *err)
 		return mailbox_delete(a, span_str(name), err);
 	if (strcmp(argv[0], "usage") == 0)
 		return print_usage(a, argc, argv, err);
+	if (strcmp(argv[0], "undelete") == 0)
+		return undelete(a, err);
 	if (strcmp(argv[0], "deliver") == 0)
 		return deliver(a, name, NULL, err);
 	if (strcmp(argv[0], "append") == 0 && argc == 2)

@@ -199,7 +199,8 @@ test_errors_name_the_place(void **state)
 		{ SPAN("smptd { name = a }"),
 		    "f:1: smptd: no such section; expected one of listen, tls, "
 		    "users, metrics, tenantd, smtpd, deliveryd, pop3d, imapd, "
-		    "manage, antivirus, milter" },
+		    "manage, store, antivirus, "
+		    "quarantine, milter" },
 		{ SPAN("smtpd mx = 3"),
 		    "f:1: smtpd: mx; expected \"=\" and a value, or \"{\"" },
 		{ SPAN("smtpd { name = \"abc\n }"),

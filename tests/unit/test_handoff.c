@@ -39,6 +39,7 @@ sample(void)
 		.login_delay = 4000000000,
 		.expire_days = 90,
 		.utf8 = true,
+		.undelete_days = 30,
 		.language = "ja",
 		.user_language = "en-GB" };
 
@@ -93,6 +94,7 @@ test_round_trip(void **state)
 	assert_int_equal(got.login_delay, 4000000000);
 	assert_int_equal(got.expire_days, 90);
 	assert_true(got.utf8);
+	assert_int_equal(got.undelete_days, 30);
 	assert_string_equal(got.language, "ja");
 	assert_string_equal(got.user_language, "en-GB");
 
