@@ -99,6 +99,12 @@ tests_unit_test_store_threads_SOURCES = tests/unit/test_store_threads.c \
 tests_unit_test_store_threads_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(OPENSSL_LIBS) $(unit_ldadd)
 
+unit_tests += tests/unit/test_store_foreign
+tests_unit_test_store_foreign_SOURCES = tests/unit/test_store_foreign.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_store_foreign_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
+	$(OPENSSL_LIBS) $(unit_ldadd)
+
 unit_tests += tests/unit/test_records
 tests_unit_test_records_SOURCES = tests/unit/test_records.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h

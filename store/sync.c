@@ -226,10 +226,12 @@ sync_run(struct sync *s, bool move, struct buf *waited, struct err *err)
 	if (uidfile_read(s->f, s->old == NULL, &s->known, err) == -1)
 		return -1;
 	s->whole = s->whole || s->known.whole;
-	if (sync_facts(s, err) == -1 || sync_match_files(s, move, err) == -1 ||
-	    sync_match_view(s, err) == -1)
+	if (sync_facts(s, err) == -1 || sync_match_files(s, move, err) == -1)
 		return -1;
-	if (sync_match_lines(s, waited, err) == -1 || sync_adds(s, err) == -1)
+	sync_match_lines(s, waited);
+	if (sync_match_view(s, err) == -1 ||
+	    (s->known.whole && sync_match_fields(s, err) == -1) ||
+	    sync_adds(s, err) == -1)
 		return -1;
 	if (nothing_changed(s))
 		return 0;

@@ -15,7 +15,11 @@ info_differs(const struct view *v, uint32_t index, struct span info)
 	return !span_eq(buf_span(&now), info);
 }
 
-/* One message of the old view against its file. */
+/*
+ * One message of the old view against its file.  A file that has a later line
+ * is another message: this one was expunged, and a copy of it came back under
+ * its name.
+ */
 static void
 match_old(struct sync *s, uint32_t index, struct scan_file *file)
 {
@@ -23,6 +27,7 @@ match_old(struct sync *s, uint32_t index, struct scan_file *file)
 	uint64_t letters;
 
 	if (file == NULL || file->uid != 0) {
+		s->rewrite = s->rewrite || file != NULL;
 		s->edits[s->edit_count++] =
 		    (struct view_edit){ .index = index, .remove = true };
 		return;
@@ -55,12 +60,37 @@ new_missing(const struct sync *s)
 	return false;
 }
 
+/* A UID that a session may have seen and then seen expunged never returns. */
+static bool
+uid_usable(const struct sync *s, uint32_t uid)
+{
+	uint32_t index;
+
+	if (s->old != NULL)
+		return uid >= view_uidnext(s->old);
+	return s->rested == NULL || uid >= view_uidnext(s->rested) ||
+	       view_find(s->rested, uid, &index);
+}
+
+/* A line tells of a file that is not in new/: cur/ has changed, though perhaps
+ * within one tick of the clock of its time. */
+static bool
+line_missing(const struct sync *s)
+{
+	for (size_t i = 0; i < s->known.count; i++)
+		if (uid_usable(s, s->known.items[i].uid) &&
+		    scan_find(&s->scan, s->known.items[i].base) == NULL)
+			return true;
+	return false;
+}
+
 int
 sync_match_files(struct sync *s, bool move, struct err *err)
 {
 	if (scan_run(&s->scan, move, s->whole, err) == -1)
 		return -1;
-	if (s->whole || (!s->scan.missed && !new_missing(s)))
+	if (s->whole ||
+	    (!s->scan.missed && !new_missing(s) && !line_missing(s)))
 		return 0;
 	s->whole = true;
 	return scan_whole(&s->scan, err);
@@ -84,18 +114,6 @@ sync_match_view(struct sync *s, struct err *err)
 	return 0;
 }
 
-/* A UID that a session may have seen and then seen expunged never returns. */
-static bool
-uid_usable(const struct sync *s, uint32_t uid)
-{
-	uint32_t index;
-
-	if (s->old != NULL)
-		return uid >= view_uidnext(s->old);
-	return s->rested == NULL || uid >= view_uidnext(s->rested) ||
-	       view_find(s->rested, uid, &index);
-}
-
 static void
 match_line(struct sync *s, const struct known *line)
 {
@@ -112,11 +130,9 @@ match_line(struct sync *s, const struct known *line)
 	if (!uid_usable(s, line->uid))
 		return;
 	/* Of two lines with one base the later counts. */
-	if (file->uid == 0 || s->old == NULL) {
-		s->rewrite = s->rewrite || file->uid != 0;
-		file->uid = line->uid;
-		file->fields = line->fields;
-	}
+	s->rewrite = s->rewrite || file->uid != 0;
+	file->uid = line->uid;
+	file->fields = line->fields;
 }
 
 /* The line of a uid in what was read; NULL: none.  *at only goes forward. */
@@ -133,10 +149,10 @@ known_line(const struct known_list *k, size_t *at, uint32_t uid)
  * After a foreign rewrite: lines that are missing are written again, and
  * fields that others gave (a unique-id, above all) are taken over.
  */
-static int
-match_fields(struct sync *s, struct err *err)
+int
+sync_match_fields(struct sync *s, struct err *err)
 {
-	uint32_t count = view_count(s->old);
+	uint32_t count = s->old == NULL ? 0 : view_count(s->old);
 	struct view_edit *merged = calloc((size_t)count + 1, sizeof(*merged));
 	size_t at = 0, next = 0, len = 0;
 
@@ -167,8 +183,8 @@ match_fields(struct sync *s, struct err *err)
 }
 
 /* Lines that waited for their file, then the new ones. */
-int
-sync_match_lines(struct sync *s, struct buf *waited, struct err *err)
+void
+sync_match_lines(struct sync *s, struct buf *waited)
 {
 	struct buf *pending = &s->f->uidlist.pending;
 	struct span text;
@@ -189,7 +205,6 @@ sync_match_lines(struct sync *s, struct buf *waited, struct err *err)
 		buf_fini(pending);
 		s->f->uidlist.loaded = false;
 	}
-	return s->old != NULL && s->known.whole ? match_fields(s, err) : 0;
 }
 
 /* ---- what is new ---- */

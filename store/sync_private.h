@@ -26,11 +26,13 @@ struct sync {
 
 /* Lists new/, and cur/ too if it turns out to be needed. */
 int sync_match_files(struct sync *s, bool move, struct err *err);
+/* Files get the UIDs of lines that are new to us.  *waited takes over the text
+ * of lines that had waited, which some fields then point into. */
+void sync_match_lines(struct sync *s, struct buf *waited);
 /* What the files say about messages of the old view: edits. */
 int sync_match_view(struct sync *s, struct err *err);
-/* Files get the UIDs of their lines.  *waited takes over the text of lines
- * that had waited, which some fields then point into. */
-int sync_match_lines(struct sync *s, struct buf *waited, struct err *err);
+/* With the whole uidlist: lines of these messages, and their fields. */
+int sync_match_fields(struct sync *s, struct err *err);
 /* Files that the old view lacks become adds; those without UID get one. */
 int sync_adds(struct sync *s, struct err *err);
 
