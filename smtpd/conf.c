@@ -11,6 +11,11 @@ static const struct conf_key smtpd_keys[] = {
 	/* RFC 5321 section 4.5.3.2.7 asks for five minutes or more. */
 	CONF_SECONDS(struct smtpd_conf, command_wait, "command-wait", "5m", 5,
 	    3600, "a whole command must arrive within this"),
+	/* deliveryd itself waits up to 13 seconds; see lmtp_client.c. */
+	CONF_SECONDS(struct smtpd_conf, delivery_wait, "delivery-wait", "20s",
+	    1, 300,
+	    "deliveryd must answer to a message within this (a large one has "
+	    "longer); read at the start"),
 	CONF_OCTETS(struct smtpd_conf, data_rate_min, "data-rate-min", "500", 0,
 	    1 << 20,
 	    "mail data that comes slower (octets a second) ends the "

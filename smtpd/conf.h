@@ -13,6 +13,7 @@ struct smtpd_conf {
 	uint64_t message_max;                       /* octets */
 	uint64_t recipients_max;                    /* of one message */
 	uint64_t command_wait;                      /* seconds */
+	uint64_t delivery_wait;                     /* seconds */
 	uint64_t data_rate_min;                     /* octets a second */
 	uint64_t errors_max, junk_max, unknown_max; /* of one connection */
 	uint64_t connections_max;

@@ -9,6 +9,10 @@
 #include "smtpd/lmtp_link.h"
 
 #define ASK_MS 10000 /* for an answer that mail can do without */
+/* What a message may take on top: so many octets a millisecond, for each of
+ * its recipients, to a slow disk. */
+#define WAIT_OCTETS 1000
+#define WAIT_MOST_MS 300000
 
 /* ---- a message
  * ------------------------------------------------------------------------------
@@ -123,10 +127,22 @@ lmtp_envelope_replies(struct lmtp_conn *l, struct lmtp_recipient *recipients,
 	return 0;
 }
 
+/* How long the replies may take that follow the data. */
+static unsigned
+data_wait_ms(const struct lmtp_message *m, size_t count)
+{
+	uint64_t octets = m->prefix.len + m->content.len, all;
+
+	if (__builtin_mul_overflow(octets, count, &all) ||
+	    all / WAIT_OCTETS > WAIT_MOST_MS)
+		return WAIT_MOST_MS;
+	return (unsigned)(all / WAIT_OCTETS);
+}
+
 static int
-lmtp_message_on(struct lmtp_conn *l, const struct lmtp_message *m,
-    struct lmtp_recipient *recipients, size_t count, bool *sent_out,
-    struct err *err)
+lmtp_message_on(struct lmtp_client *c, struct lmtp_conn *l,
+    const struct lmtp_message *m, struct lmtp_recipient *recipients,
+    size_t count, bool *sent_out, struct err *err)
 {
 	size_t accepted = 0;
 	struct lmtp_reply r;
@@ -137,6 +153,8 @@ lmtp_message_on(struct lmtp_conn *l, const struct lmtp_message *m,
 	if (accepted == 0)
 		return 0;
 	*sent_out = true;
+	l->deadline_ms =
+	    clock_ms() + c->options.wait_ms + data_wait_ms(m, count);
 	if (lmtp_send_data(l, m, err) == -1)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
@@ -201,33 +219,37 @@ lmtp_attempt(struct lmtp_client *c, const struct lmtp_work *work,
     uint64_t deadline_ms, bool *again_out, struct err *err)
 {
 	struct lmtp_conn *l;
-	bool sent = false;
+	bool tries, late, sent = false;
 	int rc;
 
 	*again_out = false;
 	for (size_t i = 0; i < work->count; i++)
 		work->recipients[i].code = 0;
-	if (lmtp_take(c, deadline_ms, &l, err) == -1)
+	if (lmtp_take(c, deadline_ms, &l, &tries, err) == -1)
 		return -1;
-	if (l == NULL && lmtp_conn_new(c, deadline_ms, &l, err) == -1) {
-		lmtp_put(c, NULL);
-		return -1;
+	if (l == NULL && (l = lmtp_conn_new()) == NULL) {
+		lmtp_put(c, NULL, tries, false);
+		return err_set(err, ERR_TEMP, "out of memory");
 	}
 	l->deadline_ms = deadline_ms;
-	rc = work->m == NULL ? lmtp_question_on(l, work, err)
-			     : lmtp_message_on(l, work->m, work->recipients,
-				   work->count, &sent, err);
+	rc = lmtp_open(c, l, err);
+	if (rc == 0)
+		rc = work->m == NULL
+			 ? lmtp_question_on(l, work, err)
+			 : lmtp_message_on(c, l, work->m, work->recipients,
+			       work->count, &sent, err);
 	if (rc == -1) {
 		/* A kept connection whose deliveryd has gone, and no octet of
 		 * the message sent: nothing can have happened there. */
-		*again_out = l->used && !sent;
+		late = l->late;
+		*again_out = l->used && !sent && !late;
 		lmtp_conn_free(l);
-		lmtp_put(c, NULL);
+		lmtp_put(c, NULL, tries, late);
 		return -1;
 	}
 	buf_fini(&l->out);
 	buf_init(&l->out, 2 * LMTP_CHUNK);
-	lmtp_put(c, l);
+	lmtp_put(c, l, tries, false);
 	return 0;
 }
 

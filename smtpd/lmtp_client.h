@@ -3,7 +3,9 @@
  * smtpd's way into mailboxes: LMTP to deliveryd (RFC 2033), before the 250.
  *
  * Connections come from hikyakud, are kept in a pool and used by one worker
- * at a time, which waits for deliveryd with a deadline.
+ * at a time, which waits for deliveryd with a deadline.  While deliveryd hangs
+ * one message at a time finds out whether it still does; others are told at
+ * once.
  */
 #ifndef HK_SMTPD_LMTP_CLIENT_H
 #define HK_SMTPD_LMTP_CLIENT_H
@@ -24,7 +26,9 @@ struct lmtp_options {
 	void *arg;
 	const char *hostname; /* said in LHLO; borrowed for its life */
 	size_t sockets_max;   /* connections at a time; 0: 32 */
-	unsigned wait_ms;     /* for one message; 0: 5 minutes */
+	/* For deliveryd's answers to the envelope, and then to the data, where
+	 * a large message has longer; 0: 20 seconds. */
+	unsigned wait_ms;
 };
 
 int lmtp_client_new(const struct lmtp_options *options,

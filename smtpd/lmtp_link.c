@@ -9,7 +9,9 @@
 #include "common/reactor.h"
 
 #define SOCKETS_MAX 32
-#define WAIT_MS 300000
+/* deliveryd waits 10 seconds for room in its journal, and 3 for the mail to be
+ * seen; what takes longer will not come. */
+#define WAIT_MS 20000
 /* RFC 5321 4.5.3.1.5 says 512; ours are shorter. */
 #define REPLY_LINE_MAX 2048
 #define REPLY_LINES_MAX 64
@@ -74,8 +76,10 @@ lmtp_wait(struct lmtp_conn *l, short events, struct err *err)
 	uint64_t now = clock_ms();
 	int n;
 
-	if (now >= l->deadline_ms)
+	if (now >= l->deadline_ms) {
+		l->late = true;
 		return err_set(err, ERR_TEMP, "deliveryd: no answer in time");
+	}
 	n = poll(&pfd, 1, (int)(l->deadline_ms - now));
 	if (n == -1 && errno != EINTR)
 		return err_sys(err, "poll deliveryd");
@@ -270,55 +274,81 @@ lmtp_greet(struct lmtp_client *c, struct lmtp_conn *l, struct err *err)
 	return 0;
 }
 
-int
-lmtp_conn_new(struct lmtp_client *c, uint64_t deadline_ms,
-    struct lmtp_conn **l_out, struct err *err)
+struct lmtp_conn *
+lmtp_conn_new(void)
 {
 	struct lmtp_conn *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
-		return err_set(err, ERR_TEMP, "out of memory");
+		return NULL;
 	l->fd = -1;
-	l->deadline_ms = deadline_ms;
 	buf_init(&l->in, REPLY_LINE_MAX);
 	buf_init(&l->out, 2 * LMTP_CHUNK);
-	if (c->options.connect(c->options.arg, &l->fd, err) == -1 ||
-	    lmtp_greet(c, l, err) == -1) {
-		lmtp_conn_free(l);
+	return l;
+}
+
+int
+lmtp_open(struct lmtp_client *c, struct lmtp_conn *l, struct err *err)
+{
+	if (l->fd != -1)
+		return 0;
+	if (c->options.connect(c->options.arg, &l->fd, err) == -1)
 		return -1;
-	}
-	*l_out = l;
-	return 0;
+	return lmtp_greet(c, l, err);
+}
+
+/* With the lock: no connection, and none may be made now. */
+static bool
+lmtp_must_wait(const struct lmtp_client *c)
+{
+	return !c->stalled && c->idle == NULL &&
+	       c->open >= c->options.sockets_max;
+}
+
+/* Why there is none for this message. */
+static int
+lmtp_refuse(const struct lmtp_client *c, bool stalled, struct err *err)
+{
+	if (stalled)
+		return err_set(
+		    err, ERR_TEMP, "deliveryd has not answered for some time");
+	return err_set(err, ERR_TEMP, "deliveryd: all %zu connections busy",
+	    c->options.sockets_max);
 }
 
 int
 lmtp_take(struct lmtp_client *c, uint64_t deadline_ms, struct lmtp_conn **l_out,
-    struct err *err)
+    bool *tries_out, struct err *err)
 {
-	struct timespec until = { .tv_sec = (time_t)(deadline_ms / 1000) };
+	struct timespec until = {
+		.tv_sec = (time_t)(deadline_ms / 1000),
+		.tv_nsec = (long)(deadline_ms % 1000) * 1000000,
+	};
+	bool refused, stalled;
 	int rc = 0;
 
+	*l_out = NULL;
 	(void)pthread_mutex_lock(&c->lock);
-	while (c->idle == NULL && c->open >= c->options.sockets_max && rc == 0)
+	while (lmtp_must_wait(c) && rc == 0)
 		rc = pthread_cond_timedwait(&c->freed, &c->lock, &until);
-	*l_out = c->idle;
-	if (c->idle != NULL) {
-		c->idle = c->idle->next;
-		rc = 0;
-	} else if (c->open < c->options.sockets_max) {
-		c->open++;
-		rc = 0;
+	stalled = c->stalled;
+	refused = stalled ? c->trying : lmtp_must_wait(c);
+	*tries_out = stalled && !refused;
+	if (!refused) {
+		c->trying = stalled;
+		if (c->idle != NULL) {
+			*l_out = c->idle;
+			c->idle = c->idle->next;
+		} else {
+			c->open++;
+		}
 	}
 	(void)pthread_mutex_unlock(&c->lock);
-	if (rc != 0)
-		return err_set(err, ERR_TEMP,
-		    "deliveryd: all %zu connections busy",
-		    c->options.sockets_max);
-	return 0;
+	return refused ? lmtp_refuse(c, stalled, err) : 0;
 }
 
 void
-lmtp_put(struct lmtp_client *c, struct lmtp_conn *l)
+lmtp_put(struct lmtp_client *c, struct lmtp_conn *l, bool tries, bool late)
 {
 	(void)pthread_mutex_lock(&c->lock);
 	if (l == NULL) {
@@ -328,6 +358,9 @@ lmtp_put(struct lmtp_client *c, struct lmtp_conn *l)
 		l->next = c->idle;
 		c->idle = l;
 	}
-	(void)pthread_cond_signal(&c->freed);
+	c->stalled = late;
+	if (tries)
+		c->trying = false;
+	(void)pthread_cond_broadcast(&c->freed);
 	(void)pthread_mutex_unlock(&c->lock);
 }

@@ -17,6 +17,7 @@
 struct lmtp_conn {
 	int fd;
 	bool used; /* came from the pool: deliveryd may have closed it */
+	bool late; /* the deadline has passed without an answer */
 	bool room; /* HKROOM was offered, so that room can be asked for */
 	uint64_t deadline_ms;
 	struct buf in, out; /* out: small pieces on their way, one write */
@@ -30,6 +31,12 @@ struct lmtp_client {
 	pthread_cond_t freed;
 	struct lmtp_conn *idle;
 	size_t open;
+	/*
+	 * The last message had no answer in time.  From then on one at a time
+	 * tries, and the others are told at once: a deliveryd that hangs must
+	 * not hold every worker.
+	 */
+	bool stalled, trying;
 };
 
 struct lmtp_reply {
@@ -47,15 +54,20 @@ int lmtp_flush(struct lmtp_conn *l, struct err *err);
 int lmtp_reply_take(struct lmtp_conn *l, struct lmtp_reply *r,
     struct buf *lines, struct err *err);
 
-/* With LHLO said.  The caller frees. */
-int lmtp_conn_new(struct lmtp_client *c, uint64_t deadline_ms,
-    struct lmtp_conn **l_out, struct err *err);
+/* Not connected yet; NULL: no memory. */
+struct lmtp_conn *lmtp_conn_new(void);
 void lmtp_conn_free(struct lmtp_conn *l);
+/* Connects, and says LHLO, where that is still to be done. */
+int lmtp_open(struct lmtp_client *c, struct lmtp_conn *l, struct err *err);
 
-/* An idle connection, or NULL with leave to make one; or the wait for one. */
+/*
+ * An idle connection, or NULL with leave to make one; or the wait for one.
+ * *tries_out: this message finds out whether deliveryd answers again.
+ */
 int lmtp_take(struct lmtp_client *c, uint64_t deadline_ms,
-    struct lmtp_conn **l_out, struct err *err);
-/* NULL: the connection is gone. */
-void lmtp_put(struct lmtp_client *c, struct lmtp_conn *l);
+    struct lmtp_conn **l_out, bool *tries_out, struct err *err);
+/* NULL: the connection is gone.  late: it had no answer in time. */
+void lmtp_put(
+    struct lmtp_client *c, struct lmtp_conn *l, bool tries, bool late);
 
 #endif

@@ -293,11 +293,13 @@ smtp_server_new(
 		.arg = d,
 		.sockets_max = (unsigned)daemon_conf(d)->workers,
 	};
+	const struct smtpd_conf *conf = daemon_section(d);
 	struct lmtp_options lmtp = {
 		.connect = connect_deliveryd,
 		.arg = d,
 		.hostname = daemon_conf(d)->hostname,
 		.sockets_max = daemon_conf(d)->workers,
+		.wait_ms = (unsigned)conf->delivery_wait * 1000,
 	};
 
 	if (server == NULL)

@@ -230,3 +230,50 @@ def test_stop_lets_sessions_finish(fresh_platform):
         count = int(imap.select("INBOX")[1][0])
     assert count == 1 or not acknowledged
     assert acknowledged, "the session was cut off"
+
+
+def test_deliveryd_hangs(make_platform):
+    """It is alive and says nothing: clients hear 451 soon, smtpd goes on with
+    all else, and so does mail once deliveryd does."""
+    platform = make_platform({"smtpd": ["delivery-wait = 1s"]})
+    platform.send(b"Subject: 0\r\n\r\nx\r\n", to=YUKI)
+    pids = platform.pids("deliveryd")
+    codes, waits = [], []
+
+    def send(smtp):
+        since = time.monotonic()
+        try:
+            platform.send_with(smtp, b"Subject: 1\r\n\r\nx\r\n", [YUKI])
+        except smtplib.SMTPResponseException as e:
+            codes.append(e.smtp_code)
+        waits.append(time.monotonic() - since)
+
+    sessions = [platform.smtp(timeout=20) for _ in range(40)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        threads = [threading.Thread(target=send, args=(smtp,))
+                   for smtp in sessions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert codes == [451] * 40
+        assert max(waits) < 8, waits
+        since = time.monotonic()
+        send(sessions[0])
+        assert sessions[1].noop()[0] == 250
+        assert time.monotonic() - since < 3
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    # The first finds out that it answers, and is answered itself.
+    deadline = time.monotonic() + 10
+    while True:
+        del codes[:]
+        send(sessions[2])
+        if not codes:
+            break
+        assert time.monotonic() < deadline, codes
+    for smtp in sessions:
+        smtp.close()

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "smtpd/lmtp_client.h"
@@ -73,7 +74,8 @@ server_connect(void *arg, int *fd_out, struct err *err)
 	}
 	*serving = (struct serving){ s, s->connects };
 	s->fds[s->connects] = pair[1];
-	(void)pthread_create(&s->threads[s->connects++], NULL, serve, serving);
+	(void)pthread_create(&s->threads[s->connects], NULL, serve, serving);
+	__atomic_store_n(&s->connects, s->connects + 1, __ATOMIC_RELEASE);
 	*fd_out = pair[0];
 	return 0;
 }
@@ -379,6 +381,72 @@ test_nonsense_is_temporary(void **state)
 	client_end(c, &s);
 }
 
+/* ---- a deliveryd that hangs ---- */
+
+struct trying {
+	struct lmtp_client *client;
+	pthread_t thread;
+	int done;
+};
+
+static void *
+try_once(void *arg)
+{
+	struct trying *t = arg;
+	struct lmtp_message m = message_of(SPAN("x\r\n"));
+	struct lmtp_recipient to[] = { { .forward_path = "b@one.example" } };
+
+	t->done = lmtp_deliver(t->client, &m, to, 1, NULL);
+	return NULL;
+}
+
+static void
+test_hanging_deliveryd_holds_one_worker(void **state)
+{
+	static const struct turn hangs[] = {
+		GREET,
+		{ LHLO, "never said" },
+		{ NULL, NULL },
+	};
+	static const struct turn works[] = {
+		GREET,
+		{ LHLO, "DATA\r\n" },
+		{ "250 ok\r\n250 ok\r\n354 go\r\n", "\r\n.\r\n" },
+		{ "250 stored\r\n", NULL },
+		{ NULL, NULL },
+	};
+	struct server s = { .turns = { hangs, hangs, works } };
+	struct lmtp_options options = { .connect = server_connect,
+		.arg = &s,
+		.hostname = "mx.example",
+		.wait_ms = 300 };
+	struct lmtp_client *c = NULL;
+	struct lmtp_message m = message_of(SPAN("x\r\n"));
+	struct lmtp_recipient to[] = { { .forward_path = "b@one.example" } };
+	struct trying trying;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(lmtp_client_new(&options, &c, NULL), 0);
+	assert_int_equal(lmtp_deliver(c, &m, to, 1, &err), -1);
+	assert_string_equal(err.text, "deliveryd: no answer in time");
+	/* While one finds out whether it still hangs, others do not wait. */
+	trying = (struct trying){ .client = c };
+	(void)pthread_create(&trying.thread, NULL, try_once, &trying);
+	while (__atomic_load_n(&s.connects, __ATOMIC_ACQUIRE) < 2)
+		(void)usleep(1000);
+	assert_int_equal(lmtp_deliver(c, &m, to, 1, &err), -1);
+	assert_string_equal(
+	    err.text, "deliveryd has not answered for some time");
+	assert_int_equal(s.connects, 2);
+	(void)pthread_join(trying.thread, NULL);
+	assert_int_equal(trying.done, -1);
+	/* It answers again. */
+	assert_int_equal(lmtp_deliver(c, &m, to, 1, &err), 0);
+	assert_int_equal(to[0].code, 250);
+	client_end(c, &s);
+}
+
 int
 main(void)
 {
@@ -392,6 +460,7 @@ main(void)
 		cmocka_unit_test(test_restarted_deliveryd),
 		cmocka_unit_test(test_lost_after_the_data_is_not_repeated),
 		cmocka_unit_test(test_nonsense_is_temporary),
+		cmocka_unit_test(test_hanging_deliveryd_holds_one_worker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
