@@ -23,3 +23,4 @@ print-unit-tests:
 include tests/bench/bench.mk
 include tests/crash/crash.mk
 include tests/milter/milter.mk
+include tests/together/together.mk

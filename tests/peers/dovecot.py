@@ -76,13 +76,14 @@ class Dovecot(Peer):
     port_names = ("imap", "pop3", "lmtp")
     users = ("hanako", "yuki")
     extra = ""
+    mail_uid = 61003
 
     def configure(self):
         self.root.add_users([("dovecot", 61001), ("dovenull", 61002),
-                             ("peermail", 61003)])
+                             ("peermail", self.mail_uid)])
         mail = self.root.path("/srv/mail")
         mail.mkdir(exist_ok=True)
-        os.chown(mail, 61003, 61003)
+        os.chown(mail, self.mail_uid, self.mail_uid)
         self.root.path("/var/lib/dovecot").mkdir(exist_ok=True)
         self.root.write("/etc/dovecot/users", "".join(
             "%s:{PLAIN}%s\n" % (u, self.password) for u in self.users))

@@ -136,6 +136,7 @@ class PrivateRoot:
         self.packages = pathlib.Path(packages_dir)
         self.state = pathlib.Path(state)
         self.binds = dict(binds or {})
+        self.hostname = None  # its own, if it is to have one
         self.process = None
         self.log_path = self.state / "log"
         for d in ("upper/etc", "upper/usr", "scratch", "root", "var", "srv"):
@@ -192,6 +193,10 @@ class PrivateRoot:
         binds.write_text("".join("%s %s\n" % (a, b)
                                  for a, b in self.binds.items()))
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        if self.hostname:
+            command += ["--uts"]
+            argv = ["sh", "-c", 'hostname "$0"; exec "$@"', self.hostname,
+                    *argv]
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
         command += ["sh", "-c", _SETUP, "peer", self.packages, self.state,
                     binds, *argv]
