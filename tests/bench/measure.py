@@ -147,6 +147,65 @@ def await_messages(side, wanted, seconds=120):
     side.filled = None
 
 
+SUSTAINED_S, SUSTAINED_WARMUP_S = 60, 15
+# Messages that may wait for their mailbox more than a minute before: what the
+# placers have in hand.
+SUSTAINED_MORE = 1000
+
+
+def sustained(build, side, row, seconds):
+    """Messages a second that come into mailboxes over a minute under full
+    load, once queues are as long as they get.  Where more and more of them
+    are acknowledged only, that is no rate to be had, and a failure."""
+    figures = {}
+    side.touched |= touches(row)
+    argv = command(build, side, row, 0)
+    argv[argv.index("--seconds") + 1] = str(SUSTAINED_S + 5)
+    argv[argv.index("--warmup") + 1] = str(SUSTAINED_WARMUP_S)
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(SUSTAINED_WARMUP_S)
+        began, cpu = time.monotonic(), side.cpu_seconds()
+        first, waiting = side.messages_in_store(), side.waiting()
+        time.sleep(max(0, began + SUSTAINED_S - time.monotonic()))
+        last, more = side.messages_in_store(), side.waiting() - waiting
+        took, cpu = time.monotonic() - began, side.cpu_seconds() - cpu
+        figures["memory_kib"] = side.pss_kib()
+        figures.update(json.loads(process.communicate(timeout=120)[0]))
+    finally:
+        process.kill()
+        process.wait()
+    if figures["errors"]:
+        raise WrongAnswer("%d errors, the first: %s" % (
+            figures["errors"], figures["first_error"]))
+    if more > SUSTAINED_MORE:
+        raise WrongAnswer("%d more messages wait than a minute before" % more)
+    figures["acknowledged"] = figures["rate"]
+    figures["rate"] = (last - first) / took
+    figures["cpu_ms"] = cpu * 1000 / max(1, last - first)
+    await_still(side)
+    return figures
+
+
+def await_still(side, seconds=120):
+    """Until no message comes any more."""
+    deadline = time.monotonic() + seconds
+    while side.waiting() > 0 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    side.filled = None
+
+
+def burst(build, side, row, seconds):
+    """Acknowledged messages a second; each must come into its mailbox."""
+    figures = {}
+    side.touched |= touches(row)
+    before = side.messages_in_store()
+    with cost(side, figures):
+        figures.update(run(command(build, side, row, seconds), side))
+        await_messages(side, before + figures["operations"])
+    return figures
+
+
 def mix(build, side, row, seconds):
     """IMAP clients at work while mail comes in, both checked."""
     figures, before = {}, side.messages_in_store()

@@ -26,6 +26,7 @@ class Row:
     prime: bool = True	   # every user is served once before the first round
     quick: bool = False	   # part of --quick
     unit: str = "/s"	   # KB and s: less is better
+    rounds: int = 0	   # at most so many; 0: as many as were asked for
     measure: typing.Callable = measure.load
 
 
@@ -53,6 +54,23 @@ def _lmtp():
                   "LMTP to mailbox, 4 KB, 8 clients, over %s accounts"
                   % f"{users:,}", "lmtp-spread", "lmtp", 8, 4096, 50, 2000,
                   users=users, arrives=True, mailbox=0, prime=False)
+
+
+def _lmtp_long():
+    """As long as it takes to see whether the journal grows, and as many as
+    come when a list has gone out."""
+    for clients in (32, 128):
+        yield Row("lmtp-sustained-%d" % clients,
+                  "LMTP to mailbox, 4 KB, %d clients, for a minute" % clients,
+                  "lmtp-deliver", "lmtp", clients, 4096, 50, arrives=True,
+                  mailbox=0, prime=False, rounds=1,
+                  measure=measure.sustained)
+    for clients in (32, 128):
+        yield Row("lmtp-burst-%d" % clients,
+                  "LMTP, 4 KB, a burst of 20,000 acknowledged, %d clients"
+                  % clients, "lmtp-deliver", "lmtp", clients, 4096, 50,
+                  20000, arrives=True, mailbox=0, prime=False,
+                  measure=measure.burst)
 
 
 def _pop3():
@@ -133,5 +151,5 @@ def _whole():
               measure=measure.start)
 
 
-ROWS = [*_smtp(), *_lmtp(), *_pop3(), *_logins(), *_imap(), *_directory(),
+ROWS = [*_smtp(), *_lmtp(), *_lmtp_long(), *_pop3(), *_logins(), *_imap(), *_directory(),
         *_whole()]

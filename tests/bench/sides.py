@@ -13,6 +13,7 @@ import imaplib
 import os
 import pathlib
 import poplib
+import re
 import shutil
 import smtplib
 import socket
@@ -223,6 +224,10 @@ class Side:
                 except FileNotFoundError:
                     pass
         return total
+
+    def waiting(self):
+        """Messages that are acknowledged and not in their mailbox yet."""
+        return 0
 
     def empty(self):
         """Every INBOX anew: no message, no index, no UID."""
@@ -601,6 +606,11 @@ class HikyakuSide(Side):
                 "user{n}@%s" % DOMAIN, "--tenant", "bench", "--tenants", 1,
                 *(("--seconds", seconds, "--warmup", 1) if seconds
                   else ("--walk",))]
+
+    def waiting(self):
+        match = re.search(r"^deliveryd: (\d+) messages? waits? in the journal",
+                          self.platform.hikyaku("status").stdout, re.M)
+        return int(match[1]) if match else 0
 
     def connect(self, service):
         return "127.0.0.1:%d" % self.platform.ports[service]
