@@ -107,7 +107,8 @@ make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 	if (error == 0 && model_find(inode_of(parent), name) != NULL)
 		error = EEXIST;
-	if (error == 0 && no_room(MODEL_PAGE))
+	/* As on most, a full disk has room for one more empty file. */
+	if (error == 0 && S_ISDIR(mode) && no_room(MODEL_PAGE))
 		error = ENOSPC;
 	if (error != 0) {
 		answer(req, error);

@@ -2,6 +2,7 @@
 """deliveryd's journal from outside: trouble with the disk, what waits, and how
 soon a session that waits is told."""
 
+import poplib
 import re
 import statistics
 import threading
@@ -49,9 +50,11 @@ def numbers_in(platform, login):
 
 
 def used(platform):
-    """Octets of all files in the store."""
-    return sum(p.stat().st_size for p in (platform.root / "store").rglob("*")
-               if p.is_file())
+    """Octets of all files in the store, each once however many names it has.
+    """
+    sizes = {p.stat().st_ino: p.stat().st_size
+             for p in (platform.root / "store").rglob("*") if p.is_file()}
+    return sum(sizes.values())
 
 
 def test_full_disk_and_eio(power_platform):
@@ -100,6 +103,90 @@ def test_full_disk_and_eio(power_platform):
     assert len(found) == len(set(found))
     assert set(acknowledged) <= set(found)
     assert numbers_in(platform, HANAKO) == [600]
+
+
+def places(platform, login):
+    """{UID: number} as IMAP sees it."""
+    with platform.imap(login) as imap:
+        imap.select("INBOX", readonly=True)
+        found = {}
+        for item in imap.uid("FETCH", "1:*", "(BODY.PEEK[])")[1]:
+            if isinstance(item, tuple):
+                uid = int(re.search(rb"UID (\d+)", item[0])[1])
+                found[uid] = int(re.search(rb"nr (\d+)\.", item[1])[1])
+    return found
+
+
+def pop_delete(platform, login, count):
+    """Deletes the first so many; answers their UIDs and whether QUIT was
+    answered +OK."""
+    pop = platform.pop(login)
+    uids = [int(line.split()[1][:8], 16) for line in pop.uidl()[1][:count]]
+    for index in range(1, count + 1):
+        assert pop.retr(index)[0].startswith(b"+OK")
+        pop.dele(index)
+    try:
+        return uids, pop.quit().startswith(b"+OK")
+    except poplib.error_proto as e:
+        assert b"[SYS" in e.args[0], e
+        return uids, False
+
+
+def try_to_change(platform, login, before):
+    """IMAP and POP3 while the disk is full or broken: all can be read, and
+    what is answered OK is so.  Answers what must be there then, and what may
+    be."""
+    must, may = dict(before), dict(before)
+    with platform.imap(login) as imap:
+        assert imap.select("INBOX")[1] == [b"%d" % len(before)]
+        assert imap.append("INBOX", None, None, b"Subject: nr 9000.\r\n\r\n"
+                           + b"y" * 3000 + b"end 9000\r\n")[0] == "NO"
+        assert imap.uid("COPY", "1:*", "INBOX")[0] == "NO"
+        assert imap.uid("COPY", "1:*", "Elsewhere")[0] == "NO"
+        gone = sorted(before)[-1]
+        answers = [
+            imap.uid("STORE", str(gone), "+FLAGS", r"(\Deleted)")[0],
+            imap.uid("EXPUNGE", str(gone))[0]]
+        del must[gone]
+        if answers == ["OK", "OK"]:
+            del may[gone]
+        assert imap.noop()[0] == "OK"
+    uids, done = pop_delete(platform, login, 2)
+    for uid in uids:
+        del must[uid]
+        if done:
+            del may[uid]
+    return must, may
+
+
+def test_readers_when_the_disk_is_full_or_broken(power_platform):
+    """POP3 and IMAP on that store: nothing is lost or doubled, and all goes
+    on when there is room, or a disk, again."""
+    platform = power_platform
+    lmtp = Lmtp(platform)
+    for login in (YUKI, HANAKO):
+        for number in range(8):
+            assert lmtp.send(number, to=login) == 250
+        with platform.imap(login) as imap:
+            imap.create("Elsewhere")
+    for trouble, mended in ((lambda: "limit %d" % used(platform), "limit 0"),
+                            (lambda: "fail */Maildir/*", "fail -")):
+        for login in (YUKI, HANAKO):
+            before = places(platform, login)
+            platform.fs.command(trouble())
+            must, may = try_to_change(platform, login, before)
+            platform.fs.command(mended)
+            after = places(platform, login)
+            assert must.items() <= after.items() <= may.items()
+            with platform.imap(login) as imap:
+                imap.select("INBOX")
+                assert imap.uid("COPY", "1:*", "Elsewhere")[0] == "OK"
+            # What had no UID yet because it could not be written has one now.
+            assert places(platform, login) == after
+            assert pop_delete(platform, login, 1)[1]
+    time.sleep(0.2)
+    assert lmtp.send(300) == 250
+    assert 300 in numbers_in(platform, YUKI)
 
 
 def test_restart_finishes_what_waits(power_platform):

@@ -21,8 +21,8 @@ def test_together(platform):
     print("tests/together/run --seed %d" % seed)
     try:
         with playing(platform, seed) as play:
-            play.turns(2, 2)
-            play.together(7, 3.5)
+            play.turns(2, 1.5)
+            play.together(5, 2.5)
     except PeerMissing as e:
         assert os.environ.get("CI") != "true", str(e)
         pytest.skip(str(e))
