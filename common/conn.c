@@ -108,6 +108,7 @@ conn_new(struct reactor *r, int fd, const struct conn_options *options,
 		return -1;
 	c->r = r;
 	c->fd = fd;
+	c->got_fd = -1;
 	c->options = *options;
 	c->mode = options->tls == NULL ? MODE_SESSION : MODE_HANDSHAKE;
 	if (options->tls != NULL)
@@ -182,6 +183,7 @@ conn_free(struct conn *c, bool running)
 	conn_tls_fini(c);
 	fd_close(c->fd);
 	free(c->err);
+	fd_close(c->got_fd);
 	free(c);
 }
 

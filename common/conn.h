@@ -54,6 +54,8 @@ struct conn_options {
 				    0: no minimum */
 	struct tls_context *tls; /* implicit TLS: handshake first; or NULL */
 	struct counters *counters; /* TLS and timeouts are counted; or NULL */
+	/* A Unix socket on which descriptors may come: conn_take_fd. */
+	bool takes_fds;
 };
 
 /*
@@ -126,6 +128,12 @@ enum take conn_take_octets(struct conn *c, uint64_t len, struct sink *sink);
  */
 enum take conn_take_data(struct conn *c, uint64_t max, struct sink *sink);
 
+/*
+ * The descriptor that came last with what was read so far, or -1; the caller
+ * closes it.  Earlier ones that nobody took are closed.
+ */
+int conn_take_fd(struct conn *c);
+
 /* A sink in memory, and one that moves to an unlinked file when it grows. */
 struct spool {
 	struct sink sink;
@@ -143,6 +151,14 @@ void spool_fini(struct spool *s);
 CLEANUP_DEFINE_VALUE(struct spool, spool_fini)
 /* The content in one piece: borrowed, mapped when it is a file. */
 int spool_map(struct spool *s, struct span *out, struct err *err);
+/*
+ * Appends len octets of a file, copied by the kernel, so that whoever has the
+ * file cannot change them later.
+ *
+ * Errors: ERR_SYNTAX, no regular file, or a shorter one; ERR_TEMP.
+ */
+int spool_append_file(
+    struct spool *s, int fd, uint64_t offset, uint64_t len, struct err *err);
 /* A descriptor with the content (a sealed memfd, or the file); caller closes.
  */
 int spool_fd(struct spool *s, int *fd_out, struct err *err);

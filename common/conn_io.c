@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+
+#include "common/cleanup.h"
 
 void
 conn_fail(struct conn *c, enum err_kind kind, const char *what)
@@ -32,13 +35,63 @@ conn_err(const struct conn *c)
 	return c->err == NULL ? &unknown : c->err;
 }
 
+int
+conn_take_fd(struct conn *c)
+{
+	int fd = c->got_fd;
+
+	c->got_fd = -1;
+	return fd;
+}
+
+static void
+keep_fds(struct conn *c, struct msghdr *m)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL;
+	     h = CMSG_NXTHDR(m, h)) {
+		size_t octets = h->cmsg_len - CMSG_LEN(0);
+
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= octets;
+		     at += sizeof(int)) {
+			fd_close(c->got_fd);
+			memcpy(&c->got_fd, CMSG_DATA(h) + at, sizeof(int));
+		}
+	}
+}
+
+/* As recv, with room for a descriptor; the kernel closes what has none. */
+static ssize_t
+recv_with_fds(struct conn *c, char *out, size_t len)
+{
+	union {
+		struct cmsghdr head; /* for its alignment */
+		char octets[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = out, .iov_len = len };
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t got = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (got >= 0)
+		keep_fds(c, &m);
+	return got;
+}
+
 static enum io
 clear_read(struct conn *c, char *out, size_t len, size_t *got_out)
 {
 	ssize_t got;
 
 	do
-		got = recv(c->fd, out, len, MSG_DONTWAIT);
+		got = c->options.takes_fds
+			  ? recv_with_fds(c, out, len)
+			  : recv(c->fd, out, len, MSG_DONTWAIT);
 	while (got == -1 && errno == EINTR);
 	if (got > 0) {
 		*got_out = (size_t)got;

@@ -112,6 +112,7 @@ struct conn {
 	 */
 	struct reactor *r;
 	int fd;
+	int got_fd; /* came over the socket, and nobody has taken it; or -1 */
 	enum conn_mode mode;
 	struct conn_options options;
 	atomic_bool wake;

@@ -125,6 +125,9 @@ struct counters *daemon_counters(const struct daemon *d);
 struct span daemon_tls_pem(const struct daemon *d);
 struct span daemon_ticket_secret(const struct daemon *d);
 
+/* hikyakud's uid, which the connections have that it makes between us. */
+uid_t daemon_master_uid(const struct daemon *d);
+
 /* A listening socket that hikyakud gave: "mx", "imaps", "lmtp", "session". */
 struct daemon_listener {
 	char name[32];

@@ -444,6 +444,12 @@ daemon_ask(struct daemon *d, enum control_type type, const char *name,
 	return result;
 }
 
+uid_t
+daemon_master_uid(const struct daemon *d)
+{
+	return d->master;
+}
+
 int
 daemon_connect(struct daemon *d, const char *name, const char *tenant,
     unsigned shard, int *fd_out, struct err *err)

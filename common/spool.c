@@ -4,6 +4,9 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/file.h"
 
@@ -41,6 +44,79 @@ spool_write(struct sink *sink, struct span octets, struct err *err)
 		return err_prefix(err, "spool");
 	}
 	s->octets += octets.len;
+	s->failed = false;
+	return 0;
+}
+
+/* Into memory, while it fits there. */
+static int
+append_read(
+    struct spool *s, int fd, uint64_t offset, uint64_t len, struct err *err)
+{
+	char *room = buf_reserve(&s->memory, (size_t)len);
+	ssize_t got;
+
+	if (room == NULL)
+		return buf_check(&s->memory, err);
+	while (len > 0) {
+		got = pread(fd, room, (size_t)len, (off_t)offset);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1)
+			return err_sys(err, "read a file for a spool");
+		if (got == 0)
+			return err_set(err, ERR_SYNTAX, "the file is shorter");
+		buf_commit(&s->memory, (size_t)got);
+		room += got;
+		offset += (uint64_t)got;
+		len -= (uint64_t)got;
+	}
+	return 0;
+}
+
+static int
+append_send(
+    struct spool *s, int fd, uint64_t offset, uint64_t len, struct err *err)
+{
+	off_t at = (off_t)offset;
+
+	while (len > 0) {
+		ssize_t got = sendfile(s->fd, fd, &at, (size_t)len);
+
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1)
+			return err_sys(err, "copy a file into a spool");
+		if (got == 0)
+			return err_set(err, ERR_SYNTAX, "the file is shorter");
+		len -= (uint64_t)got;
+	}
+	return 0;
+}
+
+int
+spool_append_file(
+    struct spool *s, int fd, uint64_t offset, uint64_t len, struct err *err)
+{
+	struct stat st;
+
+	if (s->failed)
+		return err_set(err, ERR_TEMP, "the spool has failed before");
+	if (fstat(fd, &st) == -1)
+		return err_sys(err, "stat a file for a spool");
+	if (!S_ISREG(st.st_mode) || offset > (uint64_t)st.st_size ||
+	    len > (uint64_t)st.st_size - offset)
+		return err_set(err, ERR_SYNTAX,
+		    "no regular file of %llu octets or more",
+		    (unsigned long long)len);
+	s->failed = true;
+	if (s->fd == -1 && len > s->memory_max - s->memory.len &&
+	    spool_move(s, err) == -1)
+		return -1;
+	if ((s->fd == -1 ? append_read(s, fd, offset, len, err)
+			 : append_send(s, fd, offset, len, err)) == -1)
+		return -1;
+	s->octets += len;
 	s->failed = false;
 	return 0;
 }

@@ -105,15 +105,25 @@ take_up(struct work *w, struct account *a, const struct placing_message *m,
     struct placing **placing_out, struct err *err)
 {
 	CLEANUP(placing_free) struct placing *p = NULL;
+	struct placing_message other = *m;
 	enum placing_found found;
-	bool shown = true;
+	bool shown = true, moved = false;
+	int done = placing_resume(a, m, &p, &found, err);
 
-	if (placing_resume(a, m, &p, &found, err) == -1)
+	if (done == -1 && err->kind == ERR_POLICY) {
+		/* The mailbox is gone; was it INBOX that took the message? */
+		*err = ERR_INIT;
+		moved = true;
+		other.mailbox = SPAN("INBOX");
+		done = placing_resume(a, &other, &p, &found, err);
+	}
+	if (done == -1)
 		return true;
 	if (found == PLACING_SPOILT)
 		return false;
 	if (found == PLACING_GONE &&
-	    (w->waiting->rename_failed || age_ms(w->waiting) > MARK_OLD_MS) &&
+	    (moved || w->waiting->rename_failed ||
+		age_ms(w->waiting) > MARK_OLD_MS) &&
 	    placing_was_shown(p, &shown, err) == -1)
 		return true;
 	if (!shown)
@@ -147,7 +157,7 @@ write_target(struct batch *batch, struct work *w, uint32_t i, struct account *a,
 		return job_put(batch, w, i, p, false, err);
 	}
 	w->waiting->states[i] = TARGET_TODO;
-	if (placing_write(a, &m, &p, err) == -1)
+	if (placer_write(a, &m, &p, err) == -1)
 		return -1;
 	return job_put(batch, w, i, p, true, err);
 }

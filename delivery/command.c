@@ -14,6 +14,7 @@ lmtp_verb_parse(struct span line, struct span *argument_out)
 		{ "MAIL", LMTP_MAIL },
 		{ "RCPT", LMTP_RCPT },
 		{ "DATA", LMTP_DATA },
+		{ "HKFD", LMTP_HKFD },
 		{ "RSET", LMTP_RSET },
 		{ "NOOP", LMTP_NOOP },
 		{ "VRFY", LMTP_VRFY },
@@ -139,23 +140,64 @@ lmtp_mail_parse(
 	return 0;
 }
 
-int
-lmtp_rcpt_parse(struct span argument, bool utf8,
-    struct mailaddr *forward_path_out, struct err *err)
+static int
+rcpt_parameter(
+    struct span key, struct span value, struct lmtp_rcpt *rcpt, struct err *err)
 {
-	struct mailaddr path;
+	if (value.len == 0)
+		return err_set(
+		    err, ERR_SYNTAX, "%.*s: no value", SPAN_FMT(key));
+	if (span_eq_nocase(key, SPAN("FOLDER"))) {
+		rcpt->folder = value;
+	} else if (span_eq_nocase(key, SPAN("FORWARDEDBY"))) {
+		rcpt->forwarded_by = value;
+	} else if (span_eq_nocase(key, SPAN("TRACE"))) {
+		if (rcpt->trace_count == LMTP_TRACES_MAX)
+			return err_set(err, ERR_LIMIT, "over %u TRACEs",
+			    (unsigned)LMTP_TRACES_MAX);
+		rcpt->traces[rcpt->trace_count++] = value;
+	} else {
+		return err_set(err, ERR_POLICY, "parameter %.*s is not known",
+		    SPAN_FMT(key));
+	}
+	return 0;
+}
+
+int
+lmtp_rcpt_parse(struct span argument, bool utf8, bool trusted,
+    struct lmtp_rcpt *out, struct err *err)
+{
+	struct lmtp_rcpt rcpt = { .trace_count = 0 };
 	struct span rest = argument, key, value;
 	bool broken;
 
 	if (take_keyword(&rest, SPAN("TO:"), err) == -1 ||
-	    forward_path_parse(&rest, utf8 ? MAILADDR_UTF8 : 0, &path, err) ==
-		-1)
+	    forward_path_parse(
+		&rest, utf8 ? MAILADDR_UTF8 : 0, &rcpt.forward_path, err) == -1)
 		return -1;
-	if (take_parameter(&rest, &key, &value, &broken))
-		return err_set(err, ERR_POLICY, "parameter %.*s is not known",
-		    SPAN_FMT(key));
+	while (take_parameter(&rest, &key, &value, &broken)) {
+		if (!trusted)
+			return err_set(err, ERR_POLICY,
+			    "parameter %.*s is not known", SPAN_FMT(key));
+		if (rcpt_parameter(key, value, &rcpt, err) == -1)
+			return -1;
+	}
 	if (broken)
 		return err_set(err, ERR_SYNTAX, "text behind the path");
-	*forward_path_out = path;
+	*out = rcpt;
+	return 0;
+}
+
+int
+lmtp_fd_parse(struct span argument, struct lmtp_fd *out, struct err *err)
+{
+	struct lmtp_fd fd;
+	struct span rest = argument;
+
+	if (!span_take_u64(&rest, &fd.said) || !span_take_octet(&rest, ' ') ||
+	    !span_take_u64(&rest, &fd.offset) || !span_take_octet(&rest, ' ') ||
+	    !span_take_u64(&rest, &fd.octets) || rest.len > 0)
+		return err_set(err, ERR_SYNTAX, "three numbers expected");
+	*out = fd;
 	return 0;
 }

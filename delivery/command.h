@@ -18,6 +18,7 @@ enum lmtp_verb {
 	LMTP_MAIL,
 	LMTP_RCPT,
 	LMTP_DATA,
+	LMTP_HKFD,
 	LMTP_RSET,
 	LMTP_NOOP,
 	LMTP_VRFY,
@@ -57,8 +58,41 @@ struct lmtp_mail {
 int lmtp_mail_parse(
     struct span argument, bool trusted, struct lmtp_mail *out, struct err *err);
 
-/* "TO:" Forward-path; no parameter is known.  Errors likewise. */
-int lmtp_rcpt_parse(struct span argument, bool utf8,
-    struct mailaddr *forward_path_out, struct err *err);
+#define LMTP_TRACES_MAX 8
+
+/*
+ * "TO:" Forward-path *( SP esmtp-param )
+ *
+ * Parameters, if trusted; each value is xtext (RFC 3461 section 4):
+ *
+ *	FOLDER=		the mailbox, in UTF-8, instead of INBOX
+ *	FORWARDEDBY=	the address whose forwarding led here
+ *	TRACE=		a header field, "Name: what a filter did"; up to
+ *			LMTP_TRACES_MAX of them
+ *
+ * Errors likewise; ERR_LIMIT, too many of them.
+ */
+struct lmtp_rcpt {
+	struct mailaddr forward_path;     /* borrowed from the argument */
+	struct span folder, forwarded_by; /* xtext, or empty */
+	struct span traces[LMTP_TRACES_MAX];
+	size_t trace_count;
+};
+int lmtp_rcpt_parse(struct span argument, bool utf8, bool trusted,
+    struct lmtp_rcpt *out, struct err *err);
+
+/*
+ * The argument of our command HKFD, in place of DATA: the message is so many
+ * octets of what the client says next, and so many of the file that came along
+ * as a descriptor, from an offset on.
+ *
+ *	said SP offset SP octets
+ *
+ * Errors: ERR_SYNTAX.
+ */
+struct lmtp_fd {
+	uint64_t said, offset, octets;
+};
+int lmtp_fd_parse(struct span argument, struct lmtp_fd *out, struct err *err);
 
 #endif

@@ -26,8 +26,8 @@ lmtp_data(struct lmtp_session *s, struct span argument)
 
 /* ---- taking the data ---- */
 
-static void
-reply_all(struct lmtp_session *s, const char *reply)
+void
+lmtp_reply_all(struct lmtp_session *s, const char *reply)
 {
 	for (size_t i = 0; i < s->recipient_count; i++) {
 		const struct lmtp_recipient *r = &s->recipients[i];
@@ -38,19 +38,19 @@ reply_all(struct lmtp_session *s, const char *reply)
 	lmtp_transaction_reset(s);
 }
 
-static void
-data_whole(struct lmtp_session *s)
+void
+lmtp_data_whole(struct lmtp_session *s)
 {
 	struct span message;
 	struct err err = ERR_INIT;
 
 	if (spool_map(&s->spool, &message, &err) == -1) {
 		log_error(&s->log, "mail data lost", log_err(&err));
-		reply_all(s, "451 4.3.0 Try again later");
+		lmtp_reply_all(s, "451 4.3.0 Try again later");
 		return;
 	}
 	lmtp_deliver(s, message);
-	reply_all(s, NULL);
+	lmtp_reply_all(s, NULL);
 }
 
 enum verdict
@@ -59,18 +59,19 @@ lmtp_data_take(struct lmtp_session *s, bool *done_out)
 	*done_out = true;
 	switch (conn_take_data(s->conn, s->conf->message_max, &s->spool.sink)) {
 	case TAKE_OK:
-		data_whole(s);
+		lmtp_data_whole(s);
 		break;
 	case TAKE_LONG:
-		reply_all(s, "552 5.3.4 Message too large");
+		lmtp_reply_all(s, "552 5.3.4 Message too large");
 		break;
 	case TAKE_BAD:
-		reply_all(s, "554 5.6.0 Bare CR, bare LF or NUL in the data");
+		lmtp_reply_all(
+		    s, "554 5.6.0 Bare CR, bare LF or NUL in the data");
 		break;
 	case TAKE_FAILED:
 		log_error(
 		    &s->log, "mail data not kept", log_err(conn_err(s->conn)));
-		reply_all(s, "451 4.3.0 Try again later");
+		lmtp_reply_all(s, "451 4.3.0 Try again later");
 		break;
 	case TAKE_MORE:
 		*done_out = false;

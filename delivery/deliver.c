@@ -19,7 +19,7 @@
 struct place {
 	const struct lmtp_recipient *recipient; /* the first of them */
 	const struct account_info *account;
-	struct span trace, base;
+	struct span mailbox, trace, base;
 	const char *reply; /* why it does not have it; NULL: it has it */
 	bool by_journal;
 	char file[FILE_NAME_MAX]; /* for the log */
@@ -83,15 +83,24 @@ is_loop(const struct delivery *d, const struct lmtp_recipient *r)
 static int
 place_fill(struct delivery *d, struct place *p, struct err *err)
 {
+	const struct lmtp_recipient *r = p->recipient;
+	struct trace_recipient own = {
+		.delivered_to = span_str(p->account->address),
+		.forwarded_by = r->forwarded_by == NULL
+				    ? SPAN_NONE
+				    : span_str(r->forwarded_by),
+		.fields = r->fields == NULL ? SPAN_NONE : span_str(r->fields),
+	};
 	CLEANUP(buf_fini) struct buf text;
 
 	buf_init(&text, TRACE_MAX);
-	trace_format(&d->trace, span_str(p->account->address), &text);
+	trace_format(&d->trace, &own, &text);
 	if (buf_check(&text, err) == -1)
 		return -1;
 	p->trace = arena_copy(&d->arena, buf_span(&text), err);
 	if (p->trace.p == NULL)
 		return -1;
+	p->mailbox = r->folder == NULL ? SPAN("INBOX") : span_str(r->folder);
 	p->by_journal =
 	    d->s->lmtp->backlog != NULL &&
 	    d->message.len <= BACKLOG_MESSAGE_MAX &&
@@ -143,8 +152,14 @@ place_directly(struct delivery *d, struct place *p)
 	struct draft_result result;
 	struct err err = ERR_INIT;
 
-	if (placer_place(d->s->lmtp->placer, p->account, p->trace, d->message,
-		&result, &err) == 0) {
+	struct placer_message m = {
+		.account = p->account,
+		.mailbox = p->mailbox,
+		.trace = p->trace,
+		.text = d->message,
+	};
+
+	if (placer_place(d->s->lmtp->placer, &m, &result, &err) == 0) {
 		(void)snprintf(p->file, sizeof(p->file), "%s", result.name);
 		return;
 	}
@@ -199,7 +214,7 @@ make_record(struct delivery *d, struct record_message *m, struct err *err)
 			.tenant = span_str(p->account->tenant.name),
 			.account = span_str(p->account->id),
 			.base = p->base,
-			.mailbox = SPAN("INBOX"),
+			.mailbox = p->mailbox,
 			.trace = p->trace,
 			.uid = p->account->tenant.uid,
 			.gid = p->account->tenant.gid,
@@ -239,8 +254,8 @@ check_record_size(struct delivery *d)
 	bool fits;
 
 	for (size_t i = 0; i < d->count; i++)
-		octets += d->places[i].trace.len + FILE_NAME_MAX +
-			  STORE_TENANT_MAX + STORE_ACCOUNT_MAX;
+		octets += d->places[i].trace.len + d->places[i].mailbox.len +
+			  FILE_NAME_MAX + STORE_TENANT_MAX + STORE_ACCOUNT_MAX;
 	fits = octets < JOURNAL_PAYLOAD_MAX && d->count <= RECORD_TARGETS_MAX;
 	for (size_t i = 0; i < d->count; i++)
 		d->places[i].by_journal = fits && d->places[i].by_journal;
@@ -265,6 +280,7 @@ tell_place(struct delivery *d, const struct place *p)
 	    log_span("recipient", span_str(p->recipient->address)),
 	    log_span("reverse_path", span_str(d->s->reverse_path)),
 	    log_u64("octets", p->trace.len + d->message.len),
+	    log_span("mailbox", p->mailbox),
 	    log_span("file", span_str(p->file)));
 }
 

@@ -29,14 +29,23 @@ lmtp_reply(struct lmtp_session *s, unsigned code, const char *enhanced,
 }
 
 void
+lmtp_recipient_fini(struct lmtp_recipient *r)
+{
+	free(r->targets);
+	free(r->folder);
+	free(r->forwarded_by);
+	free(r->fields);
+}
+
+void
 lmtp_transaction_reset(struct lmtp_session *s)
 {
 	for (size_t i = 0; i < s->recipient_count; i++)
-		free(s->recipients[i].targets);
+		lmtp_recipient_fini(&s->recipients[i]);
 	free(s->recipients);
 	s->recipients = NULL;
 	s->recipient_count = s->recipient_room = 0;
-	s->mail = s->utf8 = s->room_asked = s->in_data = false;
+	s->mail = s->utf8 = s->room_asked = s->in_data = s->in_said = false;
 	s->size_octets = 0;
 	s->reverse_path[0] = '\0';
 	spool_fini(&s->spool);
@@ -60,7 +69,7 @@ lmtp_lhlo(struct lmtp_session *s, struct span argument)
 	    "250-%s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
 	    "%s250-ENHANCEDSTATUSCODES\r\n250 SIZE %llu\r\n",
 	    daemon_conf(s->lmtp->daemon)->hostname,
-	    s->trusted ? "250-HKROOM\r\n" : "",
+	    s->trusted ? "250-HKROOM\r\n250-HKFD\r\n" : "",
 	    (unsigned long long)s->conf->message_max);
 }
 
@@ -124,6 +133,9 @@ lmtp_command(struct lmtp_session *s, struct span line)
 	case LMTP_DATA:
 		lmtp_data(s, argument);
 		break;
+	case LMTP_HKFD:
+		lmtp_fd(s, argument);
+		break;
 	case LMTP_RSET:
 		lmtp_transaction_reset(s);
 		lmtp_reply(s, 250, "2.0.0", "Ok");
@@ -163,8 +175,9 @@ lmtp_step(struct lmtp_session *s, enum verdict *verdict_out)
 	struct span line;
 	bool done;
 
-	if (s->in_data) {
-		*verdict_out = lmtp_data_take(s, &done);
+	if (s->in_data || s->in_said) {
+		*verdict_out = s->in_data ? lmtp_data_take(s, &done)
+					  : lmtp_fd_take(s, &done);
 		return done;
 	}
 	switch (conn_take_line(s->conn, false, &line)) {
@@ -201,7 +214,8 @@ lmtp_serve(struct conn *c, void *session)
 		const struct conn_peer *peer = conn_peer(c);
 
 		s->conn = c;
-		s->trusted = peer->address.ss_family == AF_UNSPEC;
+		s->trusted = peer->address.ss_family == AF_UNSPEC &&
+			     peer->uid == daemon_master_uid(s->lmtp->daemon);
 		(void)snprintf(s->log.client, sizeof(s->log.client), "%s",
 		    peer->address_text);
 		conn_write_fmt(c, "220 %s LMTP\r\n",
@@ -241,6 +255,7 @@ lmtp_accepted(struct reactor *r, int fd, void *arg)
 		.line_max = LMTP_LINE_MAX,
 		.min_rate = 100,
 		.counters = l->counters,
+		.takes_fds = true,
 	};
 	struct err err = ERR_INIT;
 	struct conn *c;

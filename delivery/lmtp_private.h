@@ -29,6 +29,10 @@ struct lmtp_recipient {
 	char address[TENANT_ADDRESS_MAX + 1]; /* as the client said it */
 	struct recipient *targets; /* accounts it leads to, at least one */
 	size_t count;
+	/* What smtpd says of its mail; NULL: nothing. */
+	char *folder;       /* instead of INBOX */
+	char *forwarded_by; /* an address */
+	char *fields;       /* header fields, each with its CRLF */
 	/* Once the message was tried: */
 	char reply[160];
 };
@@ -39,8 +43,9 @@ struct lmtp_session {
 	struct log log;
 	const struct deliveryd_conf *conf;
 	bool greeted;
-	bool trusted; /* a Unix socket: one of our own processes */
+	bool trusted; /* hikyakud made it for one of our own processes */
 	bool in_data; /* between 354 and the dot */
+	bool in_said; /* of a message by descriptor: what comes before it */
 	bool quit;
 	char helo[256];
 	unsigned errors; /* refused commands in a row */
@@ -54,7 +59,10 @@ struct lmtp_session {
 	struct lmtp_recipient *recipients;
 	size_t recipient_count, recipient_room;
 	struct spool spool;
+	struct lmtp_fd fd;
 };
+
+void lmtp_recipient_fini(struct lmtp_recipient *r);
 
 /* RSET, LHLO, the end of DATA: one way to forget a transaction. */
 void lmtp_transaction_reset(struct lmtp_session *s);
@@ -66,8 +74,16 @@ void lmtp_reply(struct lmtp_session *s, unsigned code, const char *enhanced,
 void lmtp_rcpt(struct lmtp_session *s, struct span argument);
 
 /* ---- data.c ---- */
+/* One reply for each recipient, this one or its own; the transaction ends. */
+void lmtp_reply_all(struct lmtp_session *s, const char *reply);
+/* Delivers what the spool has, and replies. */
+void lmtp_data_whole(struct lmtp_session *s);
 void lmtp_data(struct lmtp_session *s, struct span argument);
 /* Goes on taking mail data; VERDICT_PARK until it is whole. */
 enum verdict lmtp_data_take(struct lmtp_session *s, bool *done_out);
+
+/* ---- data_fd.c ---- */
+void lmtp_fd(struct lmtp_session *s, struct span argument);
+enum verdict lmtp_fd_take(struct lmtp_session *s, bool *done_out);
 
 #endif

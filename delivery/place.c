@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/daemon_conf.h"
+#include "store/list.h"
 
 struct placer {
 	struct daemon *daemon;
@@ -180,37 +181,80 @@ placer_store(struct placer *p)
 
 /* ---- placing ---- */
 
+static const struct span inbox = { "INBOX", 5 };
+
+/* Where a message goes when there is no such mailbox: there, once it is made,
+ * or to INBOX. */
 static int
-write_message(struct account *a, struct span trace, struct span message,
-    struct draft_result *result_out, struct err *err)
+other_place(struct account *a, struct span *mailbox, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (mailbox_name_is_inbox(*mailbox))
+		return -1;
+	*err = ERR_INIT;
+	if (mailbox_create(a, *mailbox, &why) == 0 ||
+	    mailbox_exists(a, *mailbox))
+		return 0;
+	if (why.kind != ERR_POLICY && why.kind != ERR_SYNTAX) {
+		*err = why;
+		return -1;
+	}
+	*mailbox = inbox;
+	return 0;
+}
+
+int
+placer_write(struct account *a, struct placing_message *m,
+    struct placing **placing_out, struct err *err)
+{
+	/* It may be deleted again meanwhile, but not for ever. */
+	for (unsigned tries = 0;; tries++) {
+		if (placing_write(a, m, placing_out, err) == 0)
+			return 0;
+		if (err->kind != ERR_POLICY)
+			return -1;
+		if (tries > 2)
+			m->mailbox = inbox;
+		if (other_place(a, &m->mailbox, err) == -1)
+			return -1;
+	}
+}
+
+static int
+write_message(struct account *a, const struct placer_message *m,
+    struct span mailbox, struct draft_result *result_out, struct err *err)
 {
 	static const struct draft_options options = { .has_date = false };
 	CLEANUP(draft_free) struct draft *d = NULL;
 
-	if (draft_new(a, SPAN("INBOX"), &d, err) == -1 ||
-	    draft_write(d, trace, err) == -1 ||
-	    draft_write(d, message, err) == -1)
+	if (draft_new(a, mailbox, &d, err) == -1 ||
+	    draft_write(d, m->trace, err) == -1 ||
+	    draft_write(d, m->text, err) == -1)
 		return -1;
 	return draft_commit(d, &options, result_out, err);
 }
 
 int
-placer_place(struct placer *p, const struct account_info *account,
-    struct span trace, struct span message, struct draft_result *result_out,
-    struct err *err)
+placer_place(struct placer *p, const struct placer_message *m,
+    struct draft_result *result_out, struct err *err)
 {
 	const struct placer_owner owner = {
-		.tenant = span_str(account->tenant.name),
-		.account = span_str(account->id),
-		.uid = account->tenant.uid,
-		.gid = account->tenant.gid,
+		.tenant = span_str(m->account->tenant.name),
+		.account = span_str(m->account->id),
+		.uid = m->account->tenant.uid,
+		.gid = m->account->tenant.gid,
 	};
+	struct span mailbox = m->mailbox;
 	struct account *a;
 	int done;
 
 	if (placer_enter(p, &owner, &a, err) == -1)
 		return -1;
-	done = write_message(a, trace, message, result_out, err);
+	done = write_message(a, m, mailbox, result_out, err);
+	if (done == -1 && err->kind == ERR_POLICY &&
+	    other_place(a, &mailbox, err) == 0)
+		done = write_message(a, m, mailbox, result_out, err);
 	account_unref(a);
 	placer_leave(p);
 	return done;

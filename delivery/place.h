@@ -19,6 +19,7 @@
 #include "common/span.h"
 #include "store/account.h"
 #include "store/draft.h"
+#include "store/placing.h"
 #include "tenants/client.h"
 
 struct placer;
@@ -56,13 +57,27 @@ void placer_leave(struct placer *p);
 
 struct store *placer_store(struct placer *p);
 
+struct placer_message {
+	const struct account_info *account;
+	struct span mailbox, trace, text;
+};
+
 /*
- * Stores trace and then message in the account's INBOX.  Durable when it
+ * A mailbox that is not there is made; where that cannot be, INBOX takes the
+ * message.
+ */
+
+/*
+ * Stores trace and then text in the account's mailbox.  Durable when it
  * returns 0.
  * Errors as above.
  */
-int placer_place(struct placer *p, const struct account_info *account,
-    struct span trace, struct span message, struct draft_result *result_out,
-    struct err *err);
+int placer_place(struct placer *p, const struct placer_message *m,
+    struct draft_result *result_out, struct err *err);
+
+/* As placing_write; m->mailbox is then where it is.  Between enter and leave.
+ */
+int placer_write(struct account *a, struct placing_message *m,
+    struct placing **placing_out, struct err *err);
 
 #endif

@@ -5,6 +5,9 @@
 
 #include "delivery/lmtp_private.h"
 #include "delivery/quota.h"
+#include "delivery/trace.h"
+#include "mime/xtext.h"
+#include "store/list.h"
 
 static bool
 on_this_node(const struct lmtp_session *s, const struct recipient *r)
@@ -17,8 +20,64 @@ on_this_node(const struct lmtp_session *s, const struct recipient *r)
 		       span_str(daemon_conf(s->lmtp->daemon)->hostname)));
 }
 
-/* Takes the accounts over from the resolution; false: no memory. */
-static bool
+/* ---- what smtpd says of its mail ---- */
+
+/* The value as text of its own; NULL stays NULL. */
+static int
+value_keep(struct span value, char **text_out, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf text;
+
+	buf_init(&text, LMTP_LINE_MAX);
+	if (value.len == 0)
+		return 0;
+	if (xtext_decode(value, &text, err) == -1 ||
+	    buf_check(&text, err) == -1)
+		return -1;
+	*text_out = strdup(buf_str(&text));
+	return *text_out == NULL ? err_set(err, ERR_TEMP, "out of memory") : 0;
+}
+
+static int
+traces_keep(
+    const struct lmtp_rcpt *rcpt, struct lmtp_recipient *r, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf fields;
+
+	buf_init(&fields, LMTP_LINE_MAX);
+	if (rcpt->trace_count == 0)
+		return 0;
+	for (size_t i = 0; i < rcpt->trace_count; i++) {
+		size_t before = fields.len;
+
+		if (xtext_decode(rcpt->traces[i], &fields, err) == -1)
+			return -1;
+		if (!trace_is_field(span_from(buf_span(&fields), before)))
+			return err_set(err, ERR_SYNTAX, "TRACE: no field");
+		buf_append(&fields, SPAN("\r\n"));
+	}
+	if (buf_check(&fields, err) == -1)
+		return -1;
+	r->fields = strdup(buf_str(&fields));
+	return r->fields == NULL ? err_set(err, ERR_TEMP, "out of memory") : 0;
+}
+
+static int
+parameters_keep(
+    const struct lmtp_rcpt *rcpt, struct lmtp_recipient *r, struct err *err)
+{
+	if (value_keep(rcpt->folder, &r->folder, err) == -1 ||
+	    value_keep(rcpt->forwarded_by, &r->forwarded_by, err) == -1 ||
+	    traces_keep(rcpt, r, err) == -1)
+		return -1;
+	return r->folder == NULL ? 0
+				 : mailbox_name_check(span_str(r->folder), err);
+}
+
+/* ---- accounts ---- */
+
+/* Takes the accounts over from the resolution; NULL: no memory. */
+static struct lmtp_recipient *
 recipient_put(
     struct lmtp_session *s, struct span address, struct resolution *resolution)
 {
@@ -30,7 +89,7 @@ recipient_put(
 		    realloc(s->recipients, room * sizeof(*s->recipients));
 
 		if (grown == NULL)
-			return false;
+			return NULL;
 		s->recipients = grown;
 		s->recipient_room = room;
 	}
@@ -41,7 +100,14 @@ recipient_put(
 	};
 	resolution->count = 0;
 	memcpy(r->address, address.p, address.len);
-	return true;
+	return r;
+}
+
+/* The last one, which was not accepted after all. */
+static void
+recipient_drop(struct lmtp_session *s)
+{
+	lmtp_recipient_fini(&s->recipients[--s->recipient_count]);
 }
 
 /* A full mailbox: as the brand wants it, for later or never. */
@@ -70,8 +136,30 @@ rcpt_has_room(struct lmtp_session *s, const struct recipient *r)
 }
 
 static void
-rcpt_accept(
-    struct lmtp_session *s, struct span address, struct resolution *resolution)
+rcpt_keep(struct lmtp_session *s, struct span address,
+    struct resolution *resolution, const struct lmtp_rcpt *rcpt)
+{
+	struct lmtp_recipient *r = recipient_put(s, address, resolution);
+	struct err err = ERR_INIT;
+
+	if (r == NULL) {
+		lmtp_reply(s, 451, "4.3.0", "Out of memory");
+	} else if (parameters_keep(rcpt, r, &err) == 0) {
+		lmtp_reply(s, 250, "2.1.5", "Ok");
+	} else {
+		recipient_drop(s);
+		log_error(&s->log, "recipient's parameters refused",
+		    log_span("recipient", address), log_err(&err));
+		if (err.kind == ERR_TEMP)
+			lmtp_reply(s, 451, "4.3.0", "Out of memory");
+		else
+			lmtp_reply(s, 501, "5.5.4", "Bad parameter");
+	}
+}
+
+static void
+rcpt_accept(struct lmtp_session *s, struct span address,
+    struct resolution *resolution, const struct lmtp_rcpt *rcpt)
 {
 	if (resolution->count == 0) {
 		lmtp_reply(s, 550, "5.2.1", "The list has no members");
@@ -95,14 +183,12 @@ rcpt_accept(
 	if (!s->room_asked && resolution->outcome == RESOLVE_MAILBOX &&
 	    !rcpt_has_room(s, &resolution->recipients[0]))
 		return;
-	if (recipient_put(s, address, resolution))
-		lmtp_reply(s, 250, "2.1.5", "Ok");
-	else
-		lmtp_reply(s, 451, "4.3.0", "Out of memory");
+	rcpt_keep(s, address, resolution, rcpt);
 }
 
 static void
-rcpt_resolve(struct lmtp_session *s, struct span address)
+rcpt_resolve(
+    struct lmtp_session *s, struct span address, const struct lmtp_rcpt *rcpt)
 {
 	CLEANUP(resolution_fini) struct resolution resolution = { 0 };
 	struct err err = ERR_INIT;
@@ -117,7 +203,7 @@ rcpt_resolve(struct lmtp_session *s, struct span address)
 	switch (resolution.outcome) {
 	case RESOLVE_MAILBOX:
 	case RESOLVE_GROUP:
-		rcpt_accept(s, address, &resolution);
+		rcpt_accept(s, address, &resolution, rcpt);
 		return;
 	case RESOLVE_UNKNOWN:
 		lmtp_reply(s, 550, "5.1.1", "No such user");
@@ -145,7 +231,7 @@ void
 lmtp_rcpt(struct lmtp_session *s, struct span argument)
 {
 	CLEANUP(buf_fini) struct buf address;
-	struct mailaddr path;
+	struct lmtp_rcpt rcpt;
 	struct err err = ERR_INIT;
 
 	buf_init(&address, TENANT_ADDRESS_MAX);
@@ -157,16 +243,16 @@ lmtp_rcpt(struct lmtp_session *s, struct span argument)
 		lmtp_reply(s, 452, "4.5.3", "Too many recipients");
 		return;
 	}
-	if (lmtp_rcpt_parse(argument, s->utf8, &path, &err) == -1) {
+	if (lmtp_rcpt_parse(argument, s->utf8, s->trusted, &rcpt, &err) == -1) {
 		if (err.kind == ERR_POLICY)
 			lmtp_reply(s, 555, "5.5.4", "Parameter not known");
 		else
 			lmtp_reply(s, 501, "5.1.3", "Syntax error in RCPT");
 		return;
 	}
-	mailaddr_format(path, &address);
+	mailaddr_format(rcpt.forward_path, &address);
 	/* <postmaster> names this host's, who is a person of some brand. */
-	if (path.domain.len == 0) {
+	if (rcpt.forward_path.domain.len == 0) {
 		buf_append(&address, SPAN("@"));
 		buf_append_str(
 		    &address, daemon_conf(s->lmtp->daemon)->hostname);
@@ -174,5 +260,5 @@ lmtp_rcpt(struct lmtp_session *s, struct span argument)
 	if (buf_check(&address, &err) == -1)
 		lmtp_reply(s, 501, "5.1.3", "Address too long");
 	else
-		rcpt_resolve(s, buf_span(&address));
+		rcpt_resolve(s, buf_span(&address), &rcpt);
 }

@@ -6,7 +6,7 @@ delivery_libdelivery_a_SOURCES = \
 	delivery/backlog_settle.c \
 	delivery/command.c delivery/command.h \
 	delivery/conf.c delivery/conf.h \
-	delivery/data.c \
+	delivery/data.c delivery/data_fd.c \
 	delivery/deliver.c delivery/deliver.h \
 	delivery/lmtp.c delivery/lmtp.h delivery/lmtp_private.h \
 	delivery/place.c delivery/place.h \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "delivery/trace.h"
 
+#include "common/ascii.h"
 #include "mime/date.h"
 #include "mime/header.h"
 #include "mime/received.h"
@@ -8,7 +9,8 @@
 #define ADDRESS_MAX 1024
 
 void
-trace_format(const struct trace *t, struct span delivered_to, struct buf *out)
+trace_format(
+    const struct trace *t, const struct trace_recipient *r, struct buf *out)
 {
 	struct received received = {
 		.helo = t->helo,
@@ -18,7 +20,7 @@ trace_format(const struct trace *t, struct span delivered_to, struct buf *out)
 		.utf8 = t->utf8,
 		.lmtp = true,
 		.id = t->id,
-		.recipient = delivered_to,
+		.recipient = r->delivered_to,
 		.time = t->time,
 		.offset = date_local_offset(t->time),
 	};
@@ -26,9 +28,29 @@ trace_format(const struct trace *t, struct span delivered_to, struct buf *out)
 	buf_append(out, SPAN("Return-Path: <"));
 	buf_append(out, t->reverse_path);
 	buf_append(out, SPAN(">\r\nDelivered-To: "));
-	buf_append(out, delivered_to);
+	buf_append(out, r->delivered_to);
 	buf_append(out, SPAN("\r\n"));
+	/* When it comes back to who forwards it, that is a loop. */
+	if (r->forwarded_by.len > 0) {
+		buf_append(out, SPAN("Delivered-To: "));
+		buf_append(out, r->forwarded_by);
+		buf_append(out, SPAN("\r\n"));
+	}
 	received_format(&received, out);
+	buf_append(out, r->fields);
+}
+
+bool
+trace_is_field(struct span text)
+{
+	struct field field;
+	struct span rest = text;
+
+	for (size_t i = 0; i < text.len; i++)
+		if (ascii_is(text.p[i], ASCII_CTL))
+			return false;
+	return field_next(&rest, &field) && rest.len == 0 &&
+	       field.raw.len == text.len && field.name.len > 0;
 }
 
 static struct span

@@ -4,7 +4,9 @@
  *
  *	Return-Path: <...>		RFC 5321 section 4.4
  *	Delivered-To: hanako@aozora.example
+ *	Delivered-To: taro@aozora.example	who forwards to hanako, if so
  *	Received: from ... with LMTP ...
+ *	...					what filters did, if smtpd says
  *
  * Everything behind it is the message as it was received, octet for octet.
  */
@@ -18,7 +20,7 @@
 #include "common/span.h"
 #include "mime/address.h"
 
-#define TRACE_MAX ((size_t)8 * 1024)
+#define TRACE_MAX ((size_t)16 * 1024)
 
 struct trace {
 	struct span reverse_path; /* local-part@domain, or empty */
@@ -27,9 +29,18 @@ struct trace {
 	int64_t time;
 };
 
-/* Appends the three fields for one recipient. */
+/* What is a recipient's own. */
+struct trace_recipient {
+	struct span delivered_to, forwarded_by; /* addresses; or empty */
+	struct span fields; /* of smtpd's filters, each with its CRLF */
+};
+
+/* Appends the fields for one recipient. */
 void trace_format(
-    const struct trace *t, struct span delivered_to, struct buf *out);
+    const struct trace *t, const struct trace_recipient *r, struct buf *out);
+
+/* Whether text is one header field on one line, without its end. */
+bool trace_is_field(struct span text);
 
 /* How many Received fields the message's header has, up to max. */
 uint64_t trace_hops(struct span message, uint64_t max);

@@ -267,6 +267,19 @@ delivery_failed(struct smtp_session *s, const struct err *err)
 	smtp_reply(s, 451, "4.3.0", "Not delivered now, try later");
 }
 
+/* What the spool keeps in a file, and nobody replaced, goes as a descriptor. */
+static void
+by_file(const struct spool *spool, struct lmtp_message *m)
+{
+	const char *map = spool->map;
+
+	if (spool->fd == -1 || map == NULL || m->content.p < map ||
+	    m->content.p + m->content.len > map + spool->map_len)
+		return;
+	m->fd = spool->fd;
+	m->fd_offset = (uint64_t)(m->content.p - map);
+}
+
 static void
 deliver_to(struct smtp_session *s, const struct outgoing *o,
     struct lmtp_recipient *to, size_t count)
@@ -278,9 +291,11 @@ deliver_to(struct smtp_session *s, const struct outgoing *o,
 		.body_8bit = t->body_8bit,
 		.prefix = buf_span(&o->header),
 		.content = o->content,
+		.fd = -1,
 	};
 	struct err err = ERR_INIT;
 
+	by_file(&t->spool, &m);
 	if (buf_check(&o->header, &err) == -1 ||
 	    lmtp_deliver(smtp_server_lmtp(s->server), &m, to, count, &err) ==
 		-1) {

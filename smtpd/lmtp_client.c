@@ -62,6 +62,28 @@ lmtp_send_data(
 	return lmtp_flush(l, err);
 }
 
+static bool
+by_fd(const struct lmtp_conn *l, const struct lmtp_message *m)
+{
+	return l->takes_fd && m->fd != -1;
+}
+
+/* See deliveryd's data_fd.c. */
+static int
+lmtp_send_file(
+    struct lmtp_conn *l, const struct lmtp_message *m, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf b;
+
+	buf_init(&b, 128);
+	buf_append_fmt(&b, "HKFD %zu %llu %zu\r\n", m->prefix.len,
+	    (unsigned long long)m->fd_offset, m->content.len);
+	if (buf_check(&b, err) == -1 ||
+	    lmtp_send_fd(l, buf_span(&b), m->fd, err) == -1)
+		return -1;
+	return lmtp_send(l, m->prefix, err);
+}
+
 static int
 lmtp_send_envelope(struct lmtp_conn *l, const struct lmtp_message *m,
     const struct lmtp_recipient *recipients, size_t count, struct err *err)
@@ -78,7 +100,8 @@ lmtp_send_envelope(struct lmtp_conn *l, const struct lmtp_message *m,
 	for (size_t i = 0; i < count; i++)
 		buf_append_fmt(
 		    &b, "RCPT TO:<%s>\r\n", recipients[i].forward_path);
-	buf_append(&b, SPAN("DATA\r\n"));
+	if (!by_fd(l, m))
+		buf_append(&b, SPAN("DATA\r\n"));
 	if (buf_check(&b, err) == -1)
 		return -1;
 	return lmtp_send(l, buf_span(&b), err);
@@ -93,12 +116,12 @@ recipient_set(struct lmtp_recipient *to, const struct lmtp_reply *r)
 }
 
 /*
- * Replies to MAIL, each RCPT and DATA.  *accepted_out: how many recipients
- * will get a reply of their own after the dot.
+ * Replies to MAIL, each RCPT and (data) DATA.  *accepted_out: how many
+ * recipients will get a reply of their own after the message.
  */
 static int
 lmtp_envelope_replies(struct lmtp_conn *l, struct lmtp_recipient *recipients,
-    size_t count, size_t *accepted_out, struct err *err)
+    size_t count, bool data, size_t *accepted_out, struct err *err)
 {
 	struct lmtp_reply mail, r;
 	size_t accepted = 0;
@@ -115,6 +138,9 @@ lmtp_envelope_replies(struct lmtp_conn *l, struct lmtp_recipient *recipients,
 		else
 			recipient_set(&recipients[i], &r);
 	}
+	*accepted_out = accepted;
+	if (!data)
+		return 0;
 	if (lmtp_reply_take(l, &r, NULL, err) == -1)
 		return -1;
 	if (accepted == 0 && r.code == 354)
@@ -123,7 +149,6 @@ lmtp_envelope_replies(struct lmtp_conn *l, struct lmtp_recipient *recipients,
 	if (accepted > 0 && r.code != 354)
 		return err_set(
 		    err, ERR_TEMP, "deliveryd: DATA: %u %s", r.code, r.text);
-	*accepted_out = accepted;
 	return 0;
 }
 
@@ -148,14 +173,16 @@ lmtp_message_on(struct lmtp_client *c, struct lmtp_conn *l,
 	struct lmtp_reply r;
 
 	if (lmtp_send_envelope(l, m, recipients, count, err) == -1 ||
-	    lmtp_envelope_replies(l, recipients, count, &accepted, err) == -1)
+	    lmtp_envelope_replies(
+		l, recipients, count, !by_fd(l, m), &accepted, err) == -1)
 		return -1;
 	if (accepted == 0)
 		return 0;
 	*sent_out = true;
 	l->deadline_ms =
 	    clock_ms() + c->options.wait_ms + data_wait_ms(m, count);
-	if (lmtp_send_data(l, m, err) == -1)
+	if (by_fd(l, m) ? lmtp_send_file(l, m, err) == -1
+			: lmtp_send_data(l, m, err) == -1)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		if (recipients[i].code != 0)

@@ -42,6 +42,10 @@ struct lmtp_message {
 	bool body_8bit, smtputf8;
 	struct span prefix;  /* header fields of ours, lines ending in CRLF */
 	struct span content; /* as received, lines ending in CRLF */
+	/* A file that has the content, from that octet on, which then need not
+	 * be sent; or -1. */
+	int fd;
+	uint64_t fd_offset;
 };
 
 struct lmtp_recipient {

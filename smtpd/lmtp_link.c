@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "common/ascii.h"
@@ -86,6 +87,18 @@ lmtp_wait(struct lmtp_conn *l, short events, struct err *err)
 	return 0;
 }
 
+/* What a send could not do: waits for room, or says why it never will. */
+static int
+lmtp_send_failed(struct lmtp_conn *l, struct err *err)
+{
+	if (errno == EAGAIN)
+		return lmtp_wait(l, POLLOUT, err);
+	if (errno == EPIPE || errno == ECONNRESET)
+		return err_set(
+		    err, ERR_CLOSED, "deliveryd closed the connection");
+	return errno == EINTR ? 0 : err_sys(err, "send to deliveryd");
+}
+
 int
 lmtp_send(struct lmtp_conn *l, struct span octets, struct err *err)
 {
@@ -93,19 +106,41 @@ lmtp_send(struct lmtp_conn *l, struct span octets, struct err *err)
 		ssize_t n = send(
 		    l->fd, octets.p, octets.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n >= 0) {
+		if (n >= 0)
 			octets = span_from(octets, (size_t)n);
-		} else if (errno == EAGAIN) {
-			if (lmtp_wait(l, POLLOUT, err) == -1)
-				return -1;
-		} else if (errno == EPIPE || errno == ECONNRESET) {
-			return err_set(
-			    err, ERR_CLOSED, "deliveryd closed the connection");
-		} else if (errno != EINTR) {
-			return err_sys(err, "send to deliveryd");
-		}
+		else if (lmtp_send_failed(l, err) == -1)
+			return -1;
 	}
 	return 0;
+}
+
+int
+lmtp_send_fd(struct lmtp_conn *l, struct span octets, int fd, struct err *err)
+{
+	union {
+		struct cmsghdr head; /* for its alignment */
+		char octets[CMSG_SPACE(sizeof(int))];
+	} control = { .octets = { 0 } };
+	struct iovec iov = {
+		.iov_base = (void *)(uintptr_t)octets.p,
+		.iov_len = octets.len,
+	};
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(int));
+	while ((n = sendmsg(l->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT)) == -1)
+		if (lmtp_send_failed(l, err) == -1)
+			return -1;
+	return lmtp_send(l, span_from(octets, (size_t)n), err);
 }
 
 int
@@ -268,6 +303,7 @@ lmtp_greet(struct lmtp_client *c, struct lmtp_conn *l, struct err *err)
 		return -1;
 	/* Both ends are ours: envelope and DATA go in one write. */
 	l->room = span_find(buf_span(&text), SPAN("\nHKROOM\n")) >= 0;
+	l->takes_fd = span_find(buf_span(&text), SPAN("\nHKFD\n")) >= 0;
 	if (span_find(buf_span(&text), SPAN("\nPIPELINING\n")) < 0)
 		return err_set(
 		    err, ERR_TEMP, "deliveryd: does not offer PIPELINING");

@@ -16,9 +16,10 @@
 
 struct lmtp_conn {
 	int fd;
-	bool used; /* came from the pool: deliveryd may have closed it */
-	bool late; /* the deadline has passed without an answer */
-	bool room; /* HKROOM was offered, so that room can be asked for */
+	bool used;     /* came from the pool: deliveryd may have closed it */
+	bool late;     /* the deadline has passed without an answer */
+	bool room;     /* HKROOM was offered, so that room can be asked for */
+	bool takes_fd; /* HKFD was */
 	uint64_t deadline_ms;
 	struct buf in, out; /* out: small pieces on their way, one write */
 	struct lmtp_conn *next;
@@ -46,6 +47,9 @@ struct lmtp_reply {
 };
 
 int lmtp_send(struct lmtp_conn *l, struct span octets, struct err *err);
+/* A descriptor goes along with the first octet. */
+int lmtp_send_fd(
+    struct lmtp_conn *l, struct span octets, int fd, struct err *err);
 /* Small pieces wait for each other; a large one goes as it is. */
 int lmtp_queue(struct lmtp_conn *l, struct span octets, struct err *err);
 /* What was queued, in one write. */

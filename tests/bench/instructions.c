@@ -85,7 +85,7 @@ lmtp_commands(void)
 		"DATA",
 	};
 	struct lmtp_mail mail;
-	struct mailaddr path;
+	struct lmtp_rcpt rcpt;
 	struct span argument;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -95,7 +95,8 @@ lmtp_commands(void)
 			    "MAIL");
 			break;
 		case LMTP_RCPT:
-			must(lmtp_rcpt_parse(argument, false, &path, NULL),
+			must(lmtp_rcpt_parse(
+				 argument, false, false, &rcpt, NULL),
 			    "RCPT");
 			break;
 		default:

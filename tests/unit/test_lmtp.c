@@ -55,6 +55,13 @@ daemon_counters(const struct daemon *d)
 	return (struct counters *)(uintptr_t)&d->counters;
 }
 
+uid_t
+daemon_master_uid(const struct daemon *d)
+{
+	(void)d;
+	return geteuid();
+}
+
 size_t
 daemon_listeners(
     const struct daemon *d, const struct daemon_listener **listeners_out)

@@ -108,7 +108,8 @@ message_of(struct span content)
 		.reverse_path = SPAN("a@example.org"),
 		.body_8bit = true,
 		.prefix = SPAN("Received: here\r\n"),
-		.content = content };
+		.content = content,
+		.fd = -1 };
 }
 
 #define GREET                                                                  \
@@ -152,6 +153,39 @@ test_each_recipient_has_its_reply(void **state)
 	    "RCPT TO:<b@one.example>\r\nRCPT TO:<c@one.example>\r\n"
 	    "RCPT TO:<d@two.example>\r\nDATA\r\n"
 	    "Received: here\r\n..one\r\n...two\r\nx.\r\n.\r\n");
+}
+
+/* Where deliveryd takes it, what is in a file goes as a descriptor. */
+static void
+test_a_file_goes_as_descriptor(void **state)
+{
+	static const struct turn turns[] = {
+		GREET,
+		{ "250-here\r\n250-PIPELINING\r\n250-HKFD\r\n250 SIZE 9\r\n",
+		    "RCPT TO:<b@one.example>\r\n" },
+		{ "250 ok\r\n250 ok\r\n", "Received: here\r\n" },
+		{ "250 2.0.0 stored\r\n", "RCPT TO:<b@one.example>\r\n" },
+		{ "250 ok\r\n550 5.1.1 no\r\n", NULL },
+		{ NULL, NULL },
+	};
+	struct server s = { .turns = { turns } };
+	struct lmtp_client *c = client_of(&s);
+	struct lmtp_message m = message_of(SPAN("content\r\n"));
+	struct lmtp_recipient to[] = { { .forward_path = "b@one.example" } };
+
+	(void)state;
+	m.fd = STDERR_FILENO;
+	m.fd_offset = 7;
+	assert_int_equal(lmtp_deliver(c, &m, to, 1, NULL), 0);
+	assert_int_equal(to[0].code, 250);
+	/* With nobody to take it nothing is sent. */
+	assert_int_equal(lmtp_deliver(c, &m, to, 1, NULL), 0);
+	assert_int_equal(to[0].code, 550);
+	client_end(c, &s);
+	assert_non_null(strstr(s.heard[0],
+	    "RCPT TO:<b@one.example>\r\nHKFD 16 7 9\r\nReceived: here\r\n"
+	    "MAIL FROM:"));
+	assert_null(strstr(s.heard[0], "content"));
 }
 
 static void
@@ -454,6 +488,7 @@ main(void)
 		cmocka_unit_test(test_each_recipient_has_its_reply),
 		cmocka_unit_test(test_room_is_asked_for_and_then_known),
 		cmocka_unit_test(test_room_cannot_be_asked_for),
+		cmocka_unit_test(test_a_file_goes_as_descriptor),
 		cmocka_unit_test(test_dots_in_what_is_put_in_front),
 		cmocka_unit_test(test_no_address_writes_a_command),
 		cmocka_unit_test(test_no_recipient_left),
