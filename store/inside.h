@@ -124,7 +124,11 @@ struct folder {
 		bool loaded;
 		struct disk_stamp stamp; /* of the file at the last reading */
 		uint64_t offset;         /* read up to here */
-		uint32_t last_uid;       /* of the last line read */
+		/* What stands before that: the same inode may be another
+		 * file's by now. */
+		char tail[64];
+		size_t tail_len;
+		uint32_t last_uid; /* of the last line read */
 		uint32_t lines;
 		unsigned version;
 		char *other; /* header fields to keep, or NULL */

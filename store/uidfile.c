@@ -122,6 +122,21 @@ take_whole(struct folder *f, struct known_list *k, struct err *err)
 	return take_lines(state, text, k, err);
 }
 
+/* The end of what was read or written: text follows what was before. */
+static void
+keep_tail(struct uidlist_state *state, struct span text)
+{
+	size_t room = sizeof(state->tail), kept = state->tail_len;
+
+	if (text.len > room)
+		text = span_from(text, text.len - room);
+	if (kept > room - text.len)
+		kept = room - text.len;
+	memmove(state->tail, state->tail + state->tail_len - kept, kept);
+	memcpy(state->tail + kept, text.p, text.len);
+	state->tail_len = kept + text.len;
+}
+
 /* From where to read; 0: everything. */
 static uint64_t
 resume_at(const struct uidlist_state *state, const struct stat *st, bool whole)
@@ -134,6 +149,34 @@ resume_at(const struct uidlist_state *state, const struct stat *st, bool whole)
 	return state->offset;
 }
 
+/*
+ * Reads what comes after from.  The inode's number may have come back, with
+ * another file: that one does not go on from what we know, and then *from is 0.
+ */
+static int
+read_on(int fd, const struct uidlist_state *state, uint64_t *from,
+    struct buf *text, struct err *err)
+{
+	if (*from < state->tail_len)
+		*from = 0;
+	if (*from > 0) {
+		if (lseek(fd, (off_t)(*from - state->tail_len), SEEK_SET) == -1)
+			return err_sys(err, "seek in " UIDLIST);
+		if (file_read_fd(fd, text, err) == -1)
+			return err_prefix(err, UIDLIST);
+		if (span_starts(
+			buf_span(text), span_of(state->tail, state->tail_len)))
+			return 0;
+		buf_clear(text);
+		*from = 0;
+	}
+	if (lseek(fd, 0, SEEK_SET) == -1)
+		return err_sys(err, "seek in " UIDLIST);
+	if (file_read_fd(fd, text, err) == -1)
+		return err_prefix(err, UIDLIST);
+	return 0;
+}
+
 int
 uidfile_read(
     struct folder *f, bool whole, struct known_list *k, struct err *err)
@@ -142,6 +185,7 @@ uidfile_read(
 	int fd =
 	    file_open_beneath(f->fd, UIDLIST, O_RDONLY | O_NONBLOCK, 0, err);
 	struct uidlist_state *state = &f->uidlist;
+	struct span text;
 	struct stat st;
 	uint64_t from;
 
@@ -156,16 +200,20 @@ uidfile_read(
 	if (fstat(fd, &st) == -1)
 		return err_sys(err, "stat " UIDLIST);
 	from = resume_at(state, &st, whole);
-	if (lseek(fd, (off_t)from, SEEK_SET) == -1)
-		return err_sys(err, "seek in " UIDLIST);
-	if (file_read_fd(fd, &k->text, err) == -1)
-		return err_prefix(err, UIDLIST);
+	if (read_on(fd, state, &from, &k->text, err) == -1)
+		return -1;
+	text = buf_span(&k->text);
+	if (from > 0)
+		text = span_from(text, state->tail_len);
+	else
+		state->tail_len = 0;
 	state->loaded = true;
 	state->stamp = disk_stamp_of(&st);
-	state->offset = from + k->text.len;
+	state->offset = from + text.len;
+	keep_tail(state, text);
 	if (from == 0)
 		return take_whole(f, k, err);
-	return take_lines(state, buf_span(&k->text), k, err);
+	return take_lines(state, text, k, err);
 }
 
 void
@@ -208,6 +256,7 @@ uidfile_append(struct folder *f, struct span lines, uint32_t count,
 		return err_sys(err, "stat " UIDLIST);
 	state->stamp = disk_stamp_of(&st);
 	state->offset += lines.len;
+	keep_tail(state, lines);
 	state->lines += count;
 	state->last_uid = last_uid;
 	return 0;
@@ -243,6 +292,8 @@ uidfile_rewrite(struct folder *f, const struct view *v, struct err *err)
 	state->loaded = true;
 	state->stamp = disk_stamp_of(&st);
 	state->offset = text.len;
+	state->tail_len = 0;
+	keep_tail(state, buf_span(&text));
 	state->lines = view_count(v);
 	state->last_uid =
 	    view_count(v) == 0 ? 0 : view_at(v, view_count(v) - 1)->uid;

@@ -92,11 +92,55 @@ test_a_name_comes_back(void **state)
 	store_free(other.store);
 }
 
+/*
+ * dovecot-uidlist was replaced twice, and its inode's number is that of the
+ * first again: what we know of the front says nothing of this file's.
+ */
+static void
+test_an_inode_comes_back(void **state)
+{
+	static const char name[] = "cur/1700000000.M%uP1.mx,S=3,W=4:2,";
+	struct store_rig *rig = *state;
+	struct mailbox *m;
+	char file[80];
+
+	store_rig_put(rig, "dovecot-uidlist",
+	    "3 V1700000000 N4 G0123456789abcdef0123456789abcdef\n"
+	    "1 :1700000000.M1P1.mx,S=3,W=4\n2 :1700000000.M2P1.mx,S=3,W=4\n"
+	    "3 :1700000000.M3P1.mx,S=3,W=4\n");
+	for (unsigned n = 1; n <= 3; n++) {
+		(void)snprintf(file, sizeof(file), name, n);
+		store_rig_put(rig, file, "x\n\n");
+	}
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	assert_int_equal(view_count(mailbox_view(m)), 3);
+	/* 1 and 2 are gone, 17 and 18 have come; it is longer than before. */
+	for (unsigned n = 1; n <= 2; n++) {
+		(void)snprintf(file, sizeof(file), name, n);
+		store_rig_rename(rig, file, NULL);
+		(void)snprintf(file, sizeof(file), name, n + 16);
+		store_rig_put(rig, file, "x\n\n");
+	}
+	store_rig_put(rig, "dovecot-uidlist",
+	    "3 V1700000000 N19 G0123456789abcdef0123456789abcdef\n"
+	    "3 :1700000000.M3P1.mx,S=3,W=4\n17 :1700000000.M17P1.mx,S=3,W=4\n"
+	    "18 :1700000000.M18P1.mx,S=3,W=4\n");
+	look(m);
+	assert_int_equal(view_count(mailbox_view(m)), 3);
+	assert_int_equal(view_at(mailbox_view(m), 0)->uid, 3);
+	assert_int_equal(view_at(mailbox_view(m), 1)->uid, 17);
+	assert_int_equal(view_at(mailbox_view(m), 2)->uid, 18);
+	assert_int_equal(view_uidnext(mailbox_view(m)), 19);
+	mailbox_close(m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_name_comes_back,
+		    store_rig_setup, store_rig_teardown),
+		cmocka_unit_test_setup_teardown(test_an_inode_comes_back,
 		    store_rig_setup, store_rig_teardown),
 	};
 
