@@ -7,7 +7,7 @@
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
 	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage", "store",
-	"antivirus", "quarantine", "milter", NULL };
+	"antivirus", "quarantine", "forward", "milter", NULL };
 
 enum token_type {
 	TOKEN_WORD,

@@ -36,6 +36,7 @@ static const struct conf_key users_keys[] = {
 	    struct users_conf, antivirus, "antivirus", NULL, "of antivirus"),
 	CONF_STRING(
 	    struct users_conf, quarantine, "quarantine", NULL, "of quarantine"),
+	CONF_STRING(struct users_conf, forward, "forward", NULL, "of forward"),
 };
 const struct conf_section users_section = { "users", users_keys,
 	sizeof(users_keys) / sizeof(users_keys[0]), sizeof(struct users_conf) };
@@ -74,7 +75,7 @@ check_listener_names(const struct master_conf *conf, struct err *err)
 			return err_set(err, ERR_SYNTAX,
 			    "%s: listen %s: no daemon serves it; expected one "
 			    "of mx, submission, submissions, pop3, pop3s, "
-			    "imap, imaps, lmtp, antivirus, quarantine",
+			    "imap, imaps, lmtp, antivirus, quarantine, forward",
 			    conf->file, name);
 	}
 	return 0;
@@ -265,6 +266,7 @@ user_of(const struct master_conf *conf, const struct service *service)
 		{ "metricsd", conf->users.metricsd, NULL },
 		{ "antivirus", conf->users.antivirus, NULL },
 		{ "quarantine", conf->users.quarantine, NULL },
+		{ "forward", conf->users.forward, NULL },
 		{ "pop3d", conf->users.pop3d, conf->users.gate },
 		{ "imapd", conf->users.imapd, conf->users.gate },
 	};

@@ -16,7 +16,7 @@
 
 struct users_conf {
 	char *gate, *smtpd, *deliveryd, *tenantd, *pop3d, *imapd, *metricsd,
-	    *antivirus, *quarantine;
+	    *antivirus, *quarantine, *forward;
 };
 extern const struct conf_section users_section;
 

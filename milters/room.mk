@@ -36,3 +36,10 @@ unit_tests += tests/unit/test_facts
 tests_unit_test_facts_SOURCES = tests/unit/test_facts.c
 tests_unit_test_facts_LDADD = milters/libmilters.a tenants/libtenants.a \
 	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(unit_ldadd)
+
+daemon_PROGRAMS += milters/forward
+milters_forward_SOURCES = milters/forward.c \
+	milters/forward_conf.c milters/forward_conf.h
+milters_forward_LDADD = milters/libmilters.a tenants/libtenants.a \
+	mime/libmime.a common/libcommon.a $(MILTER_LIBS) $(ICU_LIBS) \
+	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Lists of senders and quarantine rules, each recipient's own."""
+"""Lists of senders, quarantine rules and forwarding, each recipient's own."""
 
 import pathlib
 import re
@@ -18,15 +18,18 @@ YUKI, KEN = "yuki@midori.example", "ken@midori.example"
 TENANT = {HANAKO: "aozora", TARO: "aozora", JIRO: "aozora", YUKI: "midori",
           KEN: "midori"}
 SETTINGS = ("hkAllowSender", "hkDenySender", "hkDenyAction",
-            "hkQuarantineRule", "hkQuarantineOn")
+            "hkQuarantineRule", "hkQuarantineOn", "hkForwardTo",
+            "hkForwardKeep", "hkForwardRule")
 
 
 @pytest.fixture(scope="module")
 def filters(installed):
     root = pathlib.Path(tempfile.mkdtemp(prefix="hk-test-"))
     made = Platform(root, BUILD, installed=installed, settings={"": [
-        'listen quarantine { address = "%s/run/quarantine.sock" }' % root]})
-    made.mta = lambda: Milter(root / "run" / "quarantine.sock")
+        'listen %s { address = "%s/run/%s.sock" }' % (name, root, name)
+        for name in ("quarantine", "forward")]})
+    made.mta = lambda name="quarantine": Milter(
+        root / "run" / (name + ".sock"))
     try:
         made.create()
         made.start()
@@ -57,8 +60,8 @@ def have(platform, **who):
     for address, values in wanted.items():
         while True:
             text = platform.hikyaku("account", "settings", address).stdout
-            stale = "hkQuarantineRule" in text and not values and re.search(
-                r"hkQuarantineRule\s+\d", text)
+            stale = not values and re.search(
+                r"(Rule\s+\d|ForwardTo\s+\S+@|Sender\s+\S+@)", text)
             if not stale and all(v in text for v in values):
                 break
             assert time.monotonic() < deadline, text
@@ -142,6 +145,79 @@ def test_a_list_is_told_apart_when_it_must_be(filters):
          "TRACE=quarantine+3Drule+203+20quarantined"),
         ("<%s>" % TARO, "TAG=[X] TRACE=a+3Db;+20c "
          "TRACE=quarantine+3Dnone")]
+
+
+FAR, FARTHER = "me@far.example", "you@far.example"
+
+
+def test_forwarding(filters):
+    """All of it, by rule, with and without a copy, to people here."""
+    have(filters,
+         hanako={"hkForwardTo": [FAR, FARTHER], "hkForwardKeep": "FALSE"},
+         taro={"hkForwardTo": FAR},
+         jiro={"hkForwardRule": [
+             '5: from="*" -> forward to="%s"' % FARTHER,
+             '2: subject="*sale*" -> forward to="%s"' % YUKI]},
+         ken={"hkForwardRule":
+              '1: not from="*shop*" -> forward to="%s"' % FAR,
+              "hkForwardKeep": "FALSE"})
+    with filters.mta("forward") as mta:
+        got = mta.message(mail(), rcpts=[HANAKO, TARO, JIRO, KEN])
+        assert got.reply == "accept"
+        assert got.deleted == ["<%s>" % HANAKO]
+        assert got.added == {
+            "<%s>" % FAR: {"FORWARDEDBY": HANAKO,
+                           "TRACE": "forward=by <%s>" % HANAKO},
+            "<%s>" % FARTHER: {"FORWARDEDBY": HANAKO,
+                               "TRACE": "forward=by <%s>" % HANAKO},
+            "<%s>" % YUKI: {"FORWARDEDBY": JIRO,
+                            "TRACE": "forward=by <%s>" % JIRO},
+            "<%s>" % TARO: {"TRACE": "forward=sent kept"},
+            "<%s>" % JIRO: {"TRACE": "forward=sent rule 2 kept"},
+            "<%s>" % KEN: {"TRACE": "forward=none"}}
+        # Who gets it anyway gets it once.
+        got = mta.message(mail(), rcpts=[JIRO, YUKI])
+        assert list(got.added) == ["<%s>" % JIRO]
+        # What was held back, tagged or replaced stays.
+        for before in ("FOLDER=Junk", "TAG=x", "REPLACE=x"):
+            got = mta.message(mail(), rcpts=[HANAKO],
+                              dispositions="1 " + before)
+            assert got.deleted == []
+            assert got.of(HANAKO) == {"TRACE": "forward=held back"}
+    assert re.search(r'forwarded id=Aa0Bb1Cc2Dd recipient="%s" rule=2 '
+                     r'targets=1 loops=0 kept=yes' % JIRO, filters.log())
+
+
+def test_circles_end(filters):
+    """Oneself, two and three accounts, two brands, and through other hosts:
+    no copy twice, and none lost."""
+    no = {"hkForwardKeep": "FALSE"}
+    have(filters, hanako={"hkForwardTo": HANAKO, **no},
+         taro={"hkForwardTo": YUKI, **no},
+         yuki={"hkForwardTo": TARO, **no},
+         jiro={"hkForwardTo": KEN, **no}, ken={"hkForwardTo": FAR, **no})
+    with filters.mta("forward") as mta:
+        got = mta.message(mail(), rcpts=[HANAKO])
+        assert got.deleted == []
+        assert got.added == {"<%s>" % HANAKO: {
+            "TRACE": "forward=loop kept"}}
+        # taro to yuki to taro: yuki has it, once.
+        got = mta.message(mail(), rcpts=[TARO])
+        assert got.deleted == ["<%s>" % TARO]
+        assert got.added == {"<%s>" % YUKI: {
+            "FORWARDEDBY": TARO, "TRACE": "forward=by <%s>" % TARO}}
+        # jiro to ken to far: followed to its end, sent on by ken.
+        got = mta.message(mail(), rcpts=[JIRO])
+        assert got.deleted == ["<%s>" % JIRO]
+        assert got.added == {"<%s>" % FAR: {
+            "FORWARDEDBY": KEN, "TRACE": "forward=by <%s>" % KEN}}
+        # It comes back from far.example.
+        back = b"Delivered-To: %s\r\n" % KEN.encode() + mail()
+        got = mta.message(back, rcpts=[KEN])
+        assert got.deleted == []
+        assert got.added == {"<%s>" % KEN: {"TRACE": "forward=loop kept"}}
+    assert re.search(r'loop cut id=\S+ recipient="%s" rule=0 targets=0 '
+                     r'loops=1 kept=yes' % KEN, filters.log())
 
 
 def test_directory_gone(filters):

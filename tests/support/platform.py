@@ -51,7 +51,8 @@ TLS_SERVICES = ("submissions", "pop3s", "imaps")
 # of tenants lie within hikyaku.conf's tenant-uids.
 UIDS = {"smtpd": 62101, "deliveryd": 62102, "tenantd": 62103,
         "pop3d": 62104, "imapd": 62105, "metricsd": 62106, "antivirus": 62107,
-        "quarantine": 62108}
+        "quarantine": 62108,
+        "forward": 62109}
 TENANT_UIDS = {"aozora": 200001, "midori": 200002}
 
 

@@ -131,6 +131,7 @@ test_services_may_what_the_design_says(void **state)
 		{ "imapd", MAY_TENANTD | MAY_SESSION, true },
 		{ "antivirus", MAY_TENANTD, false },
 		{ "quarantine", MAY_TENANTD, false },
+		{ "forward", MAY_TENANTD, false },
 		{ "metricsd", MAY_METRICS, false },
 	};
 
