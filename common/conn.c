@@ -18,24 +18,26 @@
 /* ---- birth -----------------------------------------------------------------
  */
 
-static void
-address_text(
-    const struct sockaddr_storage *address, char text[48], uint16_t *port_out)
+void
+conn_address_text(const struct sockaddr_storage *address,
+    char text[CONN_ADDRESS_SIZE], uint16_t *port_out)
 {
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)address;
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
 
 	*port_out = 0;
 	if (address->ss_family == AF_INET) {
-		(void)inet_ntop(AF_INET, &in4->sin_addr, text, 48);
+		(void)inet_ntop(
+		    AF_INET, &in4->sin_addr, text, CONN_ADDRESS_SIZE);
 		*port_out = ntohs(in4->sin_port);
 	} else if (address->ss_family == AF_INET6) {
 		/* One client, one text, whichever socket accepted it. */
 		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			(void)inet_ntop(
-			    AF_INET, &in6->sin6_addr.s6_addr[12], text, 48);
+			(void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12],
+			    text, CONN_ADDRESS_SIZE);
 		else
-			(void)inet_ntop(AF_INET6, &in6->sin6_addr, text, 48);
+			(void)inet_ntop(
+			    AF_INET6, &in6->sin6_addr, text, CONN_ADDRESS_SIZE);
 		*port_out = ntohs(in6->sin6_port);
 	} else {
 		(void)strcpy(text, "unix");
@@ -61,8 +63,8 @@ peer_init(struct conn_peer *peer, int fd)
 		peer->address.ss_family = AF_UNSPEC;
 		peer->local.ss_family = AF_UNSPEC;
 	}
-	address_text(&peer->address, peer->address_text, &peer->port);
-	address_text(&peer->local, peer->local_text, &peer->local_port);
+	conn_address_text(&peer->address, peer->address_text, &peer->port);
+	conn_address_text(&peer->local, peer->local_text, &peer->local_port);
 }
 
 /* Refuses what was not decided on; sets what a mail connection wants. */

@@ -211,14 +211,20 @@ const char *conn_tls_version(const struct conn *c);
 const char *conn_tls_cipher(const struct conn *c);
 const char *conn_tls_server_name(const struct conn *c);
 
+enum {
+	CONN_ADDRESS_SIZE = 48
+};
 struct conn_peer {
 	struct sockaddr_storage address, local; /* AF_UNSPEC: unix socket */
-	char address_text[48];                  /* "192.0.2.1", "unix" */
-	char local_text[48];
+	char address_text[CONN_ADDRESS_SIZE];   /* "192.0.2.1", "unix" */
+	char local_text[CONN_ADDRESS_SIZE];
 	uint16_t port, local_port;
 	uid_t uid; /* SO_PEERCRED of a Unix socket, else (uid_t)-1 */
 };
 const struct conn_peer *conn_peer(const struct conn *c);
+/* As it stands there. */
+void conn_address_text(const struct sockaddr_storage *address,
+    char text[CONN_ADDRESS_SIZE], uint16_t *port_out);
 /* What a trusted proxy said instead (PROXY protocol, XCLIENT, handoff). */
 void conn_set_peer(struct conn *c, const struct conn_peer *peer);
 

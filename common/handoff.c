@@ -43,6 +43,7 @@ enum handoff_tag {
 	TAG_USER_LANGUAGE,
 	TAG_EXPIRE_DAYS,
 	TAG_UNDELETE_DAYS,
+	TAG_SESSIONS_MAX,
 };
 
 /* ---- sending -------------------------------------------------------- */
@@ -109,6 +110,7 @@ handoff_send(int fd, const struct handoff *h, int client_fd, struct span input,
 	packet_put_str(&b, TAG_TITLE, h->title);
 	packet_put_u64(&b, TAG_MESSAGE_MAX, h->message_max);
 	packet_put_u64(&b, TAG_UNDELETE_DAYS, h->undelete_days);
+	packet_put_u64(&b, TAG_SESSIONS_MAX, h->sessions_max);
 	put_pop3(&b, h);
 	put_choices(&b, h);
 	packet_put(&b, TAG_INPUT, input);
@@ -258,6 +260,8 @@ get_field(struct handoff *h, struct span *input, uint8_t tag, struct span value)
 		return packet_u64(value, &h->message_max);
 	case TAG_UNDELETE_DAYS:
 		return get_u32(value, &h->undelete_days);
+	case TAG_SESSIONS_MAX:
+		return get_u32(value, &h->sessions_max);
 	case TAG_INPUT:
 		*input = value;
 		return true;

@@ -34,6 +34,7 @@ struct handoff {
 	uint64_t quota_messages;
 	uint64_t message_max;   /* octets; 0: the configured one */
 	uint32_t undelete_days; /* deleted mail is kept so long; 0: not */
+	uint32_t sessions_max;  /* of the account at a time; 0: any number */
 	/* What the brand says about POP3. */
 	char unique_ids[41];  /* form of unique-ids, or "" */
 	char mark_seen;       /* 'y', 'n', or 0: as configured */

@@ -6,6 +6,7 @@ common_libcommon_a_SOURCES = \
 	common/base64.c \
 	common/buf.c common/buf.h \
 	common/cleanup.h \
+	common/clients.c common/clients.h \
 	common/conf.c common/conf.h \
 	common/conf_confuse.h \
 	common/conf_listeners.c \
@@ -48,6 +49,7 @@ common_libcommon_a_SOURCES = \
 	common/session_host.c common/session_host.h \
 	common/span.c common/span.h \
 	common/spool.c \
+	common/tally.c common/tally.h \
 	common/tls.c common/tls.h \
 	common/tls_pem.c common/tls_private.h \
 	common/tls_ticket.c
@@ -55,6 +57,10 @@ common_libcommon_a_SOURCES = \
 unit_tests += tests/unit/test_span
 tests_unit_test_span_SOURCES = tests/unit/test_span.c
 tests_unit_test_span_LDADD = common/libcommon.a $(unit_ldadd)
+
+unit_tests += tests/unit/test_clients
+tests_unit_test_clients_SOURCES = tests/unit/test_clients.c
+tests_unit_test_clients_LDADD = common/libcommon.a $(unit_ldadd)
 
 unit_tests += tests/unit/test_conf
 tests_unit_test_conf_SOURCES = tests/unit/test_conf.c

@@ -35,6 +35,7 @@ enum step {
  */
 struct gate_session {
 	struct gate *gate;
+	struct tallied *client;
 	struct login *login;   /* NULL: not tried yet */
 	struct buf command;    /* gathered so far, as in parse.h */
 	uint64_t literal;      /* octets to come, when in_literal */
@@ -47,13 +48,14 @@ struct gate_session {
 };
 
 static void *
-gate_session_new(struct gate *gate)
+gate_session_new(struct gate *gate, struct tallied *client)
 {
 	struct gate_session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
 	s->gate = gate;
+	s->client = client;
 	s->log.id = log_id_new();
 	buf_init(&s->command, COMMAND_MAX);
 	counter_add(gate->counters, COUNTER_CONNECTIONS, 1);
@@ -87,6 +89,7 @@ gate_closed(void *session)
 	struct gate_session *s = session;
 
 	counter_sub(s->gate->counters, COUNTER_SESSIONS, 1);
+	gate_left(s->gate, s->client);
 	gate_forget_login(s);
 	free(s);
 }
@@ -561,6 +564,7 @@ const struct gate_protocol imap_gate = {
 	.service = SERVICE_IMAP,
 	.busy = SPAN("* BYE [UNAVAILABLE] Too many connections, try "
 		     "again later\r\n"),
+	.crowd = SPAN("* BYE [LIMIT] Too many connections from you\r\n"),
 	.sessions = &gate_service,
 	.session_new = gate_session_new,
 	.session_log = gate_session_log,

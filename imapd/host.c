@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/session_host.h"
+#include "common/tally.h"
 #include "imapd/conf.h"
 #include "imapd/session.h"
 #include "store/records.h"
@@ -32,6 +33,7 @@ struct host {
 	struct store *store;
 	struct records *records; /* the message cache */
 	struct session_host *clients;
+	struct tally *accounts; /* sessions of each */
 	struct counters *counters;
 	const char *tenant;
 	atomic_uint wait_ms;
@@ -59,6 +61,12 @@ struct counters *
 host_counters(struct host *host)
 {
 	return host->counters;
+}
+
+struct tally *
+host_accounts(struct host *host)
+{
+	return host->accounts;
 }
 
 uint64_t
@@ -292,7 +300,8 @@ host_new(struct daemon *d, struct host **host_out, struct err *err)
 	host->daemon = d;
 	host->counters = daemon_counters(d);
 	host->tenant = daemon_tenant_name(d);
-	if (host_records_new(host, err) == -1)
+	if (tally_new(&host->accounts, err) == -1 ||
+	    host_records_new(host, err) == -1)
 		return -1;
 	options.listener = records_listener(host->records);
 	if (store_new(&options, &host->store, err) == -1)
@@ -310,6 +319,7 @@ host_free(struct host *host)
 	session_host_free(host->clients);
 	store_free(host->store);
 	records_free(host->records);
+	tally_free(host->accounts);
 	(void)pthread_mutex_destroy(&host->mutex);
 	free(host);
 }

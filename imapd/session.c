@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/session_host.h"
+#include "common/tally.h"
 #include "imapd/command.h"
 #include "imapd/gather.h"
 #include "imapd/reply.h"
@@ -20,6 +21,7 @@ struct imap_opening {
 	char address[321], title[128], language[16];
 	struct quota_limits limits;
 	unsigned undelete_days;
+	uint32_t sessions_max;
 	struct buf input;
 };
 
@@ -47,6 +49,7 @@ opening_new(const struct handoff *h, struct span input)
 	(void)snprintf(o->title, sizeof(o->title), "%s", h->title);
 	(void)snprintf(
 	    o->language, sizeof(o->language), "%s", h->user_language);
+	o->sessions_max = h->sessions_max;
 	o->limits = (struct quota_limits){ h->quota_octets, h->quota_messages };
 	o->undelete_days = h->undelete_days;
 	buf_init(&o->input, SESSION_INPUT_MAX);
@@ -95,6 +98,7 @@ imap_session_free(struct imap_session *s)
 	append_free(s->append);
 	session_unselect(s);
 	account_unref(s->account);
+	tally_leave(host_accounts(s->host), s->counted);
 	opening_free(s->opening);
 	buf_fini(&s->command);
 	buf_fini(&s->code);
@@ -293,6 +297,25 @@ session_refuse(struct imap_session *s)
 
 /* ---- serving ------------------------------------------------------------- */
 
+/* A place among the account's sessions. */
+static int
+session_count(struct imap_session *s, struct err *err)
+{
+	const struct imap_opening *o = s->opening;
+
+	s->counted = tally_enter(host_accounts(s->host),
+	    span_str(o->account_id), o->sessions_max, err);
+	if (s->counted != NULL)
+		return 0;
+	if (err->kind == ERR_LIMIT) {
+		counter_add(host_counters(s->host), COUNTER_REFUSED, 1);
+		(void)err_set(err, ERR_LIMIT,
+		    "Too many sessions of this account, %u are allowed",
+		    o->sessions_max);
+	}
+	return -1;
+}
+
 static int
 session_open(struct imap_session *s, struct err *err)
 {
@@ -301,6 +324,8 @@ session_open(struct imap_session *s, struct err *err)
 
 	conn_set_peer(s->conn, &o->peer);
 	conn_tenant(s->conn, s->log.tenant);
+	if (session_count(s, err) == -1)
+		return -1;
 	if (o->input.len > 0 &&
 	    conn_unread(s->conn, buf_span(&o->input), err) == -1)
 		return -1;
@@ -320,18 +345,23 @@ session_greet(struct imap_session *s)
 {
 	struct err err = ERR_INIT;
 	int outcome = session_open(s, &err);
+	bool full = s->counted == NULL && err.kind == ERR_LIMIT;
 
 	if (outcome == 0) {
 		special_folders_make(s);
 		buf_append_str(&s->code, imap_capabilities());
 		s->ok_text = "Logged in";
 		log_info(&s->log, "session started");
+	} else if (full) {
+		log_notice(&s->log, "account has too many sessions",
+		    log_u64("max", s->opening->sessions_max));
 	} else {
 		log_error(&s->log, "account cannot be opened", log_err(&err));
 	}
 	session_reply(s, span_str(s->opening->tag), outcome, &err);
 	if (outcome == -1)
-		session_bye(s, "Mailbox store not available");
+		session_bye(s,
+		    full ? "Too many sessions" : "Mailbox store not available");
 	opening_free(s->opening);
 	s->opening = NULL;
 }

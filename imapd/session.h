@@ -45,7 +45,9 @@
 #define IMAP_OUT_MAX (16 * 1024 * 1024)
 
 struct host; /* the process, host.c */
+struct tally;
 struct append;
+struct tallied;
 
 enum gather_state {
 	GATHER_LINE,
@@ -61,6 +63,7 @@ struct imap_session {
 	struct imap_opening *opening; /* until the login was answered */
 	uint64_t message_max;
 
+	struct tallied *counted; /* among the account's sessions */
 	struct account *account;
 	struct mailbox *mailbox; /* selected, or NULL */
 	bool read_only;          /* by EXAMINE */
@@ -167,6 +170,7 @@ int session_uids(struct imap_session *s, const struct messages *m,
 struct store *host_store(struct host *host);
 struct records *host_records(struct host *host); /* may be NULL */
 struct counters *host_counters(struct host *host);
+struct tally *host_accounts(struct host *host);
 uint64_t host_message_max(const struct host *host);
 void host_session_add(struct host *host, struct imap_session *s);
 void host_session_remove(struct host *host, struct imap_session *s);

@@ -30,6 +30,7 @@ enum step {
  */
 struct gate_session {
 	struct gate *gate;
+	struct tallied *client;
 	struct login *login; /* NULL: not tried yet */
 	char *user;          /* of a USER command that PASS may follow */
 	char *timestamp;     /* of the greeting, for APOP; or NULL */
@@ -41,13 +42,14 @@ struct gate_session {
 };
 
 static void *
-gate_session_new(struct gate *gate)
+gate_session_new(struct gate *gate, struct tallied *client)
 {
 	struct gate_session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
 	s->gate = gate;
+	s->client = client;
 	s->log.id = log_id_new();
 	counter_add(gate->counters, COUNTER_CONNECTIONS, 1);
 	counter_add(gate->counters, COUNTER_SESSIONS, 1);
@@ -71,6 +73,7 @@ gate_closed(void *session)
 	struct gate_session *s = session;
 
 	counter_sub(s->gate->counters, COUNTER_SESSIONS, 1);
+	gate_left(s->gate, s->client);
 	gate_forget_login(s);
 	free(s);
 }
@@ -503,6 +506,7 @@ const struct gate_protocol pop3_gate = {
 	.service = SERVICE_POP3,
 	.busy = SPAN("-ERR [SYS/TEMP] Too many connections, try again "
 		     "later\r\n"),
+	.crowd = SPAN("-ERR [SYS/TEMP] Too many connections from you\r\n"),
 	.sessions = &gate_service,
 	.session_new = gate_session_new,
 	.session_log = gate_session_log,

@@ -111,7 +111,8 @@ host_new(struct daemon *d, struct host **host_out, struct err *err)
 	atomic_init(&host->wait_ms, (unsigned)conf->command_wait * 1000);
 	atomic_init(&host->mark_seen, conf->mark_seen);
 	if (host_capa(host, conf, err) == -1 || host_store(host, err) == -1 ||
-	    maildrop_locks_new(&host->locks, err) == -1)
+	    maildrop_locks_new(&host->locks, err) == -1 ||
+	    tally_new(&host->sessions, err) == -1)
 		return -1;
 	*host_out = STEAL(host);
 	return 0;
@@ -124,6 +125,7 @@ host_free(struct host *host)
 		return;
 	session_host_free(host->clients);
 	maildrop_locks_free(host->locks);
+	tally_free(host->sessions);
 	store_free(host->store);
 	buf_fini(&host->capa[0]);
 	buf_fini(&host->capa[1]);

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/counters.h"
 #include "common/session_host.h"
+#include "common/tally.h"
 #include "pop3d/host.h"
 #include "pop3d/maildrop.h"
 #include "store/account.h"
@@ -19,6 +20,7 @@ struct host {
 	struct reactor *reactor;
 	struct store *store;
 	struct maildrop_locks *locks;
+	struct tally *sessions; /* of each account */
 	struct session_host *clients;
 	struct counters *counters;
 	const char *tenant;

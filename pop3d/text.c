@@ -66,6 +66,8 @@ static const struct {
 	/* after login */
 	{ "Another session has this maildrop",
 	    "このメールボックスは別の接続が使用中です" },
+	{ "Too many sessions of this account",
+	    "このアカウントの接続が多すぎます" },
 	{ "Maildrop cannot be opened", "メールボックスを開けません" },
 	{ "No message is marked as deleted", "削除の印をすべて外しました" },
 	{ "Still here", "接続は続いています" },

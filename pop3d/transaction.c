@@ -29,6 +29,7 @@ struct opening {
 	unsigned undelete_days;
 	struct conn_peer peer;
 	struct buf input;
+	uint32_t sessions_max;
 	unsigned tries;
 };
 
@@ -52,6 +53,7 @@ transaction_closed(void *session)
 	    log_u64("retrieved", t->retrieved), log_u64("octets", t->octets),
 	    log_u64("expunged", t->expunged));
 	maildrop_close(t->maildrop);
+	tally_leave(t->host->sessions, t->counted);
 	opening_free(t->opening);
 	free(t);
 }
@@ -161,6 +163,18 @@ transaction_start(struct transaction *t, struct conn *c, struct err *err)
 	return 0;
 }
 
+/* A place among the account's sessions, if it has none yet. */
+static bool
+transaction_counted(struct transaction *t, struct err *err)
+{
+	const struct opening *o = t->opening;
+
+	if (t->counted == NULL)
+		t->counted = tally_enter(t->host->sessions,
+		    span_str(o->account_id), o->sessions_max, err);
+	return t->counted != NULL;
+}
+
 static enum maildrop_opened
 transaction_maildrop(struct transaction *t, struct err *err)
 {
@@ -175,12 +189,30 @@ transaction_maildrop(struct transaction *t, struct err *err)
 	struct span form = o->unique_ids[0] == '\0' ? SPAN("dovecot")
 						    : span_str(o->unique_ids);
 
+	if (!transaction_counted(t, err))
+		return err->kind == ERR_LIMIT ? MAILDROP_IN_USE
+					      : MAILDROP_FAILED;
 	/* With another form the client would fetch all its mail again. */
 	if (unique_id_form_parse(form, &options.form, err) == -1) {
 		err->kind = ERR_TEMP;
 		return MAILDROP_FAILED;
 	}
 	return maildrop_open(&options, &t->maildrop, err);
+}
+
+static void
+transaction_in_use(struct transaction *t, struct conn *c)
+{
+	if (t->counted != NULL) {
+		log_info(&t->log, "maildrop in use");
+		pop3_err(c, t->language, "IN-USE",
+		    "Another session has this maildrop");
+		return;
+	}
+	counter_add(t->host->counters, COUNTER_REFUSED, 1);
+	log_notice(&t->log, "account has too many sessions",
+	    log_u64("max", t->opening->sessions_max));
+	pop3_err(c, t->language, "IN-USE", "Too many sessions of this account");
 }
 
 /* The words that end the login command. */
@@ -205,9 +237,7 @@ transaction_open(struct transaction *t, struct conn *c)
 			conn_pause(c, LOCK_PAUSE_MS);
 			return VERDICT_PARK;
 		}
-		log_info(&t->log, "maildrop in use");
-		pop3_err(c, t->language, "IN-USE",
-		    "Another session has this maildrop");
+		transaction_in_use(t, c);
 		break;
 	case MAILDROP_TOO_SOON:
 		log_info(&t->log, "login too soon after the last one");
@@ -278,6 +308,7 @@ transaction_new(struct host *host, const struct handoff *h, struct span input)
 	    o->unique_ids, sizeof(o->unique_ids), "%s", h->unique_ids);
 	o->undelete_days = h->undelete_days;
 	o->peer = h->peer;
+	o->sessions_max = h->sessions_max;
 	buf_init(&o->input, SESSION_INPUT_MAX);
 	buf_append(&o->input, input);
 	t->opening = o;

@@ -22,10 +22,12 @@ struct content;
 struct host;
 struct maildrop;
 struct opening;
+struct tallied;
 struct surrogate;
 
 struct transaction {
 	struct host *host;
+	struct tallied *counted;   /* among the account's sessions */
 	struct maildrop *maildrop; /* NULL before the first serve and at QUIT */
 	struct opening *opening;   /* what is needed until it is open */
 	bool tls;

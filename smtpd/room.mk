@@ -5,7 +5,6 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/chain.c smtpd/chain.h \
 	smtpd/chain_envelope.c \
 	smtpd/chain_macros.c \
-	smtpd/clients.c smtpd/clients.h \
 	smtpd/command.c smtpd/command.h \
 	smtpd/conf.c smtpd/conf.h \
 	smtpd/conf_check.c \

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
+#include "common/tally.h"
 #include "smtpd/conf.h"
 #include "smtpd/session.h"
 
@@ -19,7 +20,7 @@ struct smtp_server {
 	struct reactor *reactor;
 	struct tenants *tenants;
 	struct lmtp_client *lmtp;
-	struct clients *clients;
+	struct tally *clients;
 	struct counters *counters;
 	char spool[DAEMON_PATH_MAX + 16];
 	int spool_fd;
@@ -58,7 +59,7 @@ smtp_server_lmtp(const struct smtp_server *server)
 	return server->lmtp;
 }
 
-struct clients *
+struct tally *
 smtp_server_clients(const struct smtp_server *server)
 {
 	return server->clients;
@@ -311,7 +312,7 @@ smtp_server_new(
 	if (spool_open(server, err) == -1 ||
 	    server_tls_make(server, &server->tls, err) == -1 ||
 	    milters_new(daemon_titled(d), &server->milters, err) == -1 ||
-	    clients_new(&server->clients, err) == -1 ||
+	    tally_new(&server->clients, err) == -1 ||
 	    tenants_new(&tenants, &server->tenants, err) == -1 ||
 	    lmtp_client_new(&lmtp, &server->lmtp, err) == -1)
 		return -1;
@@ -326,8 +327,8 @@ smtp_server_free(struct smtp_server *server)
 		return;
 	lmtp_client_free(server->lmtp);
 	tenants_free(server->tenants);
-	clients_free(server->clients);
 	milters_unref(server->milters);
+	tally_free(server->clients);
 	tls_context_unref(server->tls);
 	fd_close(server->spool_fd);
 	(void)pthread_mutex_destroy(&server->mutex);

@@ -13,7 +13,6 @@
 #include "common/err.h"
 #include "common/reactor.h"
 #include "common/tls.h"
-#include "smtpd/clients.h"
 #include "smtpd/lmtp_client.h"
 #include "smtpd/milter.h"
 #include "tenants/client.h"
@@ -28,6 +27,7 @@ enum smtp_listener {
 const char *smtp_listener_name(enum smtp_listener listener);
 
 struct smtp_server;
+struct tally;
 
 /* Opens the spool directory: before the sandbox. */
 int smtp_server_new(
@@ -49,7 +49,7 @@ const char *smtp_server_hostname(const struct smtp_server *server);
 struct counters *smtp_server_counters(const struct smtp_server *server);
 struct tenants *smtp_server_tenants(const struct smtp_server *server);
 struct lmtp_client *smtp_server_lmtp(const struct smtp_server *server);
-struct clients *smtp_server_clients(const struct smtp_server *server);
+struct tally *smtp_server_clients(const struct smtp_server *server);
 int smtp_server_spool_fd(const struct smtp_server *server);
 /* A counted reference. */
 struct milters *smtp_server_milters(struct smtp_server *server);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clients.h"
 #include "smtpd/chain.h"
 
 struct smtp_session *
@@ -45,9 +46,8 @@ session_closed(void *arg)
 {
 	struct smtp_session *s = arg;
 
-	if (s->conn != NULL && s->greeted) {
-		clients_leave(smtp_server_clients(s->server),
-		    &conn_peer(s->conn)->address);
+	if (s->client != NULL) {
+		tally_leave(smtp_server_clients(s->server), s->client);
 		counter_sub(
 		    smtp_server_counters(s->server), COUNTER_SESSIONS, 1);
 		log_info(&s->log, "disconnected", log_u64("errors", s->errors));
@@ -96,13 +96,13 @@ session_greet(struct smtp_session *s)
 	(void)snprintf(s->log.client, sizeof(s->log.client), "%s:%u",
 	    peer->address_text, (unsigned)peer->port);
 	counter_add(counters, COUNTER_CONNECTIONS, 1);
-	if (!clients_enter(smtp_server_clients(s->server), &peer->address,
-		s->conf->client_connections_max)) {
+	s->client = clients_enter(smtp_server_clients(s->server),
+	    &peer->address, s->conf->client_connections_max, NULL);
+	if (s->client == NULL) {
 		counter_add(counters, COUNTER_REFUSED, 1);
 		smtp_goodbye(s, "4.7.0", "Too many connections from you");
 		return;
 	}
-	s->greeted = true;
 	counter_add(counters, COUNTER_SESSIONS, 1);
 	log_info(&s->log, "connected",
 	    log_str("listener", smtp_listener_name(s->listener)),

@@ -68,7 +68,8 @@ struct smtp_session {
 	enum smtp_listener listener;
 	struct log log;
 
-	bool greeted, quit;
+	struct tallied *client; /* NULL: not counted, not greeted */
+	bool quit;
 	bool extended; /* EHLO, not HELO */
 	char *helo;    /* NULL: neither yet */
 	unsigned errors, junk, unknown, auth_failures;

@@ -93,6 +93,8 @@ enum entry_attr {
 	ATTR_VIRUS_ACTION,
 	ATTR_UNSCANNABLE,
 	ATTR_POP3_APOP,
+	ATTR_MAX_POP3_SESSIONS,
+	ATTR_MAX_IMAP_SESSIONS,
 	ATTR_BEHIND_LAST,
 
 	/* Of no LDAP attribute: the entry was read with all attributes up to

@@ -112,6 +112,7 @@ struct account_info {
 	uint64_t quota_messages; /* 0: no limit */
 	uint64_t message_max; /* octets of a message in or out; 0: platform's */
 	unsigned undelete_days; /* deleted mail is kept so long; 0: not */
+	uint32_t pop3_sessions, imap_sessions; /* at a time; 0: any number */
 };
 
 /* ---- the client -------------------------------------------------------- */

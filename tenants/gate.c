@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clients.h"
 #include "common/log.h"
 
 struct tls_context *
@@ -43,10 +44,52 @@ keepalive_set(int fd)
 }
 
 static void
+gate_say(int fd, struct span words)
+{
+	(void)send(fd, words.p, words.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/*
+ * Counts the connection before a TLS handshake, which may be what somebody
+ * wants to occupy us with; NULL: it was refused.
+ */
+static struct tallied *
+gate_client(struct gate *gate, int fd, bool implicit_tls)
+{
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(peer);
+	struct err err = ERR_INIT;
+	struct tallied *client;
+	char text[CONN_ADDRESS_SIZE];
+	uint16_t port;
+
+	(void)getpeername(fd, (struct sockaddr *)&peer, &len);
+	client = clients_enter(
+	    gate->clients, &peer, atomic_load(&gate->client_max), &err);
+	if (client != NULL)
+		return client;
+	counter_add(gate->counters, COUNTER_REFUSED, 1);
+	conn_address_text(&peer, text, &port);
+	log_notice(&log_process, "client has too many connections",
+	    log_str("client", text), log_str("daemon", gate->protocol->daemon),
+	    log_err(&err));
+	if (!implicit_tls) /* else words in clear would only confuse */
+		gate_say(fd, gate->protocol->crowd);
+	return NULL;
+}
+
+void
+gate_left(struct gate *gate, struct tallied *client)
+{
+	tally_leave(gate->clients, client);
+}
+
+static void
 gate_accept(struct gate *gate, int fd, bool implicit_tls)
 {
 	const struct gate_protocol *p = gate->protocol;
-	void *s = p->session_new(gate);
+	struct tallied *client = gate_client(gate, fd, implicit_tls);
+	void *s = client == NULL ? NULL : p->session_new(gate, client);
 	CLEANUP(tls_context_unref)
 	struct tls_context *tls = implicit_tls ? gate_tls(gate) : NULL;
 	struct err err = ERR_INIT;
@@ -56,6 +99,8 @@ gate_accept(struct gate *gate, int fd, bool implicit_tls)
 		(void)close(fd);
 		if (s != NULL)
 			p->sessions->closed(s);
+		else
+			gate_left(gate, client);
 		return;
 	}
 	keepalive_set(fd);
@@ -94,8 +139,7 @@ gate_busy(int fd, void *arg)
 	struct gate *gate = arg;
 
 	counter_add(gate->counters, COUNTER_REFUSED, 1);
-	(void)send(fd, gate->protocol->busy.p, gate->protocol->busy.len,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	gate_say(fd, gate->protocol->busy);
 }
 
 static void
@@ -185,6 +229,13 @@ gate_wait_ms(const struct gate *gate)
 	return gate->protocol->wait_ms(daemon_section(gate->daemon));
 }
 
+static uint64_t
+gate_client_max(const struct gate *gate)
+{
+	return gate->protocol->login_conf(daemon_section(gate->daemon))
+	    ->client_connections_max;
+}
+
 int
 gate_new(struct daemon *d, const struct gate_protocol *p,
     struct gate **gate_out, struct err *err)
@@ -198,7 +249,9 @@ gate_new(struct daemon *d, const struct gate_protocol *p,
 	gate->protocol = p;
 	gate->counters = daemon_counters(d);
 	atomic_init(&gate->wait_ms, gate_wait_ms(gate));
-	if (gate_tls_make(gate, &gate->tls, err) == -1 ||
+	atomic_init(&gate->client_max, gate_client_max(gate));
+	if (tally_new(&gate->clients, err) == -1 ||
+	    gate_tls_make(gate, &gate->tls, err) == -1 ||
 	    gate_directory(gate, err) == -1)
 		return -1;
 	*gate_out = STEAL(gate);
@@ -213,6 +266,7 @@ gate_free(struct gate *gate)
 	login_gate_free(gate->login);
 	tenants_free(gate->tenants);
 	tls_context_unref(gate->tls);
+	tally_free(gate->clients);
 	(void)pthread_mutex_destroy(&gate->mutex);
 	free(gate);
 }
@@ -225,6 +279,7 @@ gate_reload(struct gate *gate)
 	struct err err = ERR_INIT;
 
 	atomic_store(&gate->wait_ms, gate_wait_ms(gate));
+	atomic_store(&gate->client_max, gate_client_max(gate));
 	if (login_gate_reload(
 		gate->login, gate->protocol->login_conf(section), &err) == -1)
 		log_error(&log_process, "old login policy kept", log_err(&err));

@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/reactor.h"
 #include "common/span.h"
+#include "common/tally.h"
 #include "common/tls.h"
 #include "tenants/client.h"
 #include "tenants/login.h"
@@ -31,10 +32,12 @@ struct gate_protocol {
 	const char *protocol;     /* "imap": its listener in clear, too */
 	const char *listener_tls; /* "imaps" */
 	unsigned service;         /* SERVICE_IMAP */
-	struct span busy; /* said, in clear, to who comes when all is full */
+	struct span busy;  /* said, in clear, to who comes when all is full */
+	struct span crowd; /* the same, when the client's share is full */
 	/* A connection: made here, ended by sessions->closed. */
 	const struct conn_service *sessions;
-	void *(*session_new)(struct gate *gate); /* NULL: no memory */
+	/* NULL: no memory.  gate_left(gate, client) when it ends. */
+	void *(*session_new)(struct gate *gate, struct tallied *client);
 	const struct log *(*session_log)(const void *session);
 	/* Of the daemon's section: the login keys, and how long a command
 	 * before login may take. */
@@ -50,6 +53,8 @@ struct gate {
 	struct tenants *tenants;
 	struct login_gate *login;
 	struct counters *counters;
+	struct tally *clients; /* connections of each */
+	_Atomic uint64_t client_max;
 	atomic_uint wait_ms;
 	pthread_mutex_t mutex;   /* guards tls */
 	struct tls_context *tls; /* NULL: no certificate, no TLS */
@@ -64,6 +69,9 @@ CLEANUP_DEFINE_PTR(struct gate, gate_free)
 
 /* Its listeners begin to accept. */
 int gate_start(struct gate *gate, struct reactor *r, struct err *err);
+
+/* A connection has ended, or was given away. */
+void gate_left(struct gate *gate, struct tallied *client);
 
 /* New certificates and settings, for connections from now on. */
 void gate_reload(struct gate *gate);

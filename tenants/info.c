@@ -236,6 +236,15 @@ copy_language(const struct entry *account, const struct entry *tenant,
 	copy_text(span_first(value, len), out->language, sizeof(out->language));
 }
 
+/* Beyond what anybody can count to is no limit. */
+static uint32_t
+sessions(const struct layers *l, enum entry_attr attr)
+{
+	uint64_t number = layers_smallest(l, attr, attr);
+
+	return number > UINT32_MAX ? 0 : (uint32_t)number;
+}
+
 static void
 fill_limits(const struct layers *l, struct account_info *a)
 {
@@ -245,6 +254,8 @@ fill_limits(const struct layers *l, struct account_info *a)
 	a->message_max =
 	    layers_smallest(l, ATTR_MAX_MESSAGE_SIZE, ATTR_MAX_MESSAGE_SIZE);
 	a->undelete_days = undelete_days(l);
+	a->pop3_sessions = sessions(l, ATTR_MAX_POP3_SESSIONS);
+	a->imap_sessions = sessions(l, ATTR_MAX_IMAP_SESSIONS);
 	a->services = services_of(l->entries[0], ATTR_SERVICE);
 	for (size_t i = 0; i < l->len; i++)
 		a->services &= services_of(l->entries[i], ATTR_ALLOWED_SERVICE);

@@ -183,6 +183,9 @@ handoff_of(const struct login *l, const struct login_result *result)
 	h->message_max =
 	    a->message_max != 0 ? a->message_max : a->tenant.message_max;
 	h->undelete_days = a->undelete_days;
+	h->sessions_max = l->gate->options.service == SERVICE_POP3
+			      ? a->pop3_sessions
+			      : a->imap_sessions;
 	handoff_pop3(&a->tenant.pop3, h);
 	h->utf8 = l->utf8;
 	(void)snprintf(h->language, sizeof(h->language), "%s", l->language);

@@ -59,9 +59,10 @@ struct tenants;
 /* ---- policy: the keys that pop3d's and imapd's sections share ------------ */
 
 struct login_conf {
-	bool plaintext;                 /* passwords in clear without TLS */
-	struct conf_strings mechanisms; /* empty: login_mechanisms_default */
-	uint64_t failures_max;          /* of one connection */
+	bool plaintext;                  /* passwords in clear without TLS */
+	struct conf_strings mechanisms;  /* empty: login_mechanisms_default */
+	uint64_t failures_max;           /* of one connection */
+	uint64_t client_connections_max; /* at a gate; 0: any number */
 };
 
 /* s: the section's struct; f: its member of type struct login_conf. */
@@ -71,7 +72,9 @@ struct login_conf {
 	    CONF_STRINGS(s, f.mechanisms, "mechanisms",                        \
 		"SASL mechanisms offered, best first"),                        \
 	    CONF_COUNT(s, f.failures_max, "login-failures-max", "5", 1, 100,   \
-		"failed logins after which a connection is closed")
+		"failed logins after which a connection is closed"),           \
+	    CONF_COUNT(s, f.client_connections_max, "client-connections-max",  \
+		"1000", 0, 1000000, "connections at a time of one client")
 
 /* Errors: ERR_SYNTAX, a mechanism that does not exist (the text names it). */
 int login_conf_check(const struct login_conf *conf, struct err *err);

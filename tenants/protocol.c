@@ -28,6 +28,8 @@ enum {
 	INNER_POP3_LOGIN_DELAY,
 	INNER_POP3_EXPIRE_DAYS,
 	INNER_POP3_APOP,
+	INNER_POP3_SESSIONS,
+	INNER_IMAP_SESSIONS,
 };
 
 /* ---- requests
@@ -243,6 +245,8 @@ account_fields(struct buf *b, const struct account_info *a)
 	packet_put_u64(b, INNER_QUOTA_MESSAGES, a->quota_messages);
 	packet_put_u64(b, INNER_UNDELETE_DAYS, a->undelete_days);
 	packet_put_u64(b, INNER_MESSAGE_MAX, a->message_max);
+	packet_put_u64(b, INNER_POP3_SESSIONS, a->pop3_sessions);
+	packet_put_u64(b, INNER_IMAP_SESSIONS, a->imap_sessions);
 }
 
 static void
@@ -407,6 +411,10 @@ account_get(void *arg, uint8_t tag, struct span value)
 		return packet_u64(value, &a->quota_messages);
 	case INNER_MESSAGE_MAX:
 		return packet_u64(value, &a->message_max);
+	case INNER_POP3_SESSIONS:
+		return get_u32(value, &a->pop3_sessions);
+	case INNER_IMAP_SESSIONS:
+		return get_u32(value, &a->imap_sessions);
 	default:
 		return true;
 	}

@@ -559,8 +559,8 @@ _UID = 200900
 # passwords in clear.
 _SETTINGS = {
     "smtpd": ["client-connections-max = 0"],
-    "pop3d": ["plaintext-login = yes"],
-    "imapd": ["plaintext-login = yes"],
+    "pop3d": ["plaintext-login = yes", "client-connections-max = 0"],
+    "imapd": ["plaintext-login = yes", "client-connections-max = 0"],
 }
 
 

@@ -89,8 +89,11 @@ def idle_session(platform, context):
 
 
 @pytest.mark.plain_only
-def test_idle_sessions(fresh_platform, descriptors, record_property):
-    platform = fresh_platform
+def test_idle_sessions(make_platform, descriptors, record_property):
+    platform = make_platform({"imapd": ["client-connections-max = 0"]})
+    platform.ldap("ldapmodify", "dn: cn=basic,ou=classes,ou=platform,"
+                  "o=hikyaku\nchangetype: modify\n"
+                  "replace: hkMaxImapSessions\nhkMaxImapSessions: 0\n")
     with platform.smtp() as smtp:
         for number in range(MESSAGES):
             platform.send_with(smtp, b"Subject: %d\r\n\r\nx\r\n" % number,

@@ -34,6 +34,7 @@ sample(void)
 		.quota_messages = 1000,
 		.title = "Midori \xe7\xb7\x91",
 		.message_max = 1,
+		.sessions_max = 20,
 		.unique_ids = "%08Xu%08Xv",
 		.mark_seen = 'n',
 		.login_delay = 4000000000,
@@ -89,6 +90,7 @@ test_round_trip(void **state)
 	assert_true(got.quota_messages == 1000);
 	assert_string_equal(got.title, "Midori \xe7\xb7\x91");
 	assert_int_equal(got.message_max, 1);
+	assert_int_equal(got.sessions_max, 20);
 	assert_string_equal(got.unique_ids, "%08Xu%08Xv");
 	assert_int_equal(got.mark_seen, 'n');
 	assert_int_equal(got.login_delay, 4000000000);

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* smtpd/command and smtpd/clients. */
+/* smtpd/command. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "smtpd/clients.h"
 #include "smtpd/command.h"
 
 static void
@@ -172,59 +170,6 @@ test_helo(void **state)
 	assert_true(smtp_helo_valid(SPAN("-my~pc-"), true));
 }
 
-static struct sockaddr_storage
-address_of(const char *text)
-{
-	struct sockaddr_storage out = { .ss_family = AF_INET6 };
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&out;
-	struct sockaddr_in *in = (struct sockaddr_in *)&out;
-
-	if (inet_pton(AF_INET6, text, &in6->sin6_addr) == 1)
-		return out;
-	out.ss_family = AF_INET;
-	assert_int_equal(inet_pton(AF_INET, text, &in->sin_addr), 1);
-	return out;
-}
-
-static bool
-enter(struct clients *c, const char *text)
-{
-	struct sockaddr_storage address = address_of(text);
-
-	return clients_enter(c, &address, 2);
-}
-
-static void
-test_clients(void **state)
-{
-	struct clients *c = NULL;
-	struct sockaddr_storage gone = address_of("192.0.2.1");
-
-	(void)state;
-	assert_int_equal(clients_new(&c, NULL), 0);
-	assert_true(enter(c, "192.0.2.1"));
-	/* The same client, as an IPv6 socket shows it. */
-	assert_true(enter(c, "::ffff:192.0.2.1"));
-	assert_false(enter(c, "192.0.2.1"));
-	assert_true(enter(c, "192.0.2.2"));
-	clients_leave(c, &gone);
-	assert_true(enter(c, "192.0.2.1"));
-	assert_false(enter(c, "192.0.2.1"));
-	/* All of a /64 is one client, its neighbour another. */
-	assert_true(enter(c, "2001:db8:1:2::1"));
-	assert_true(enter(c, "2001:db8:1:2:ffff::9"));
-	assert_false(enter(c, "2001:db8:1:2::3"));
-	assert_true(enter(c, "2001:db8:1:3::1"));
-	/* Whatever bit two of them differ in. */
-	assert_true(enter(c, "2001:db8::1"));
-	assert_true(enter(c, "2001:db8::2"));
-	assert_true(enter(c, "2001:db8:0:80::1"));
-	assert_true(enter(c, "::1"));
-	assert_true(enter(c, "0.0.0.0"));
-	assert_true(clients_enter(c, &gone, 0));
-	clients_free(c);
-}
-
 int
 main(void)
 {
@@ -233,7 +178,6 @@ main(void)
 		cmocka_unit_test(test_mail),
 		cmocka_unit_test(test_rcpt),
 		cmocka_unit_test(test_helo),
-		cmocka_unit_test(test_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

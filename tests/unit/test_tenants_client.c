@@ -43,6 +43,8 @@ yuki(void)
 		.services = SERVICE_POP3 | SERVICE_IMAP,
 		.quota_octets = 5ull << 32,
 		.undelete_days = 30,
+		.pop3_sessions = 3,
+		.imap_sessions = 20,
 		.quota_messages = 100000,
 		.message_max = 7,
 	};
@@ -92,6 +94,8 @@ test_values_come_back(void **state)
 	assert_int_equal(out.account.tenant.pop3.mark_seen, SAID_NO);
 	assert_true(out.account.tenant.refuses_over_quota);
 	assert_int_equal(out.account.undelete_days, 30);
+	assert_int_equal(out.account.pop3_sessions, 3);
+	assert_int_equal(out.account.imap_sessions, 20);
 	assert_int_equal(out.account.tenant.pop3.login_delay, 300);
 	assert_int_equal(out.account.tenant.pop3.expire_days, 30);
 
