@@ -101,7 +101,9 @@ auth_accepted(struct smtp_session *s)
 	    s->log.account, sizeof(s->log.account), "%.95s", a->address);
 	conn_tenant(s->conn, a->tenant.name);
 	counter_add(smtp_server_counters(s->server), COUNTER_LOGINS, 1);
-	log_info(&s->log, "login", log_str("mechanism", s->auth->mechanism),
+	log_info(&s->log, s->auth->result.acting ? "login as another" : "login",
+	    log_span("login", span_str(s->auth->result.login)),
+	    log_str("mechanism", s->auth->mechanism),
 	    log_str("tls", conn_tls_version(s->conn)));
 	s->auth_state = SMTP_AUTH_DONE;
 	s->auth_mechanism = s->auth->mechanism;

@@ -17,6 +17,8 @@ put_login(struct buf *b, const struct login_result *r)
 	packet_put_str(b, TAG_LOGIN, r->login);
 	if (r->outcome == LOGIN_OK || r->outcome == LOGIN_REFUSED)
 		tenants_put_account(b, &r->account);
+	if (r->acting)
+		packet_put_u64(b, TAG_ACTING, 1);
 }
 
 static int

@@ -25,8 +25,8 @@ const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
 	"hkMaxRuleSize", "hkMaxListEntries", "hkMaxAutoReplyLength",
 	"hkMaxRetentionDays", "hkUidlFormat", "hkPop3Seen", "hkUndeleteDays",
 	"hkOverQuota", "hkInboxDays", "hkPop3LoginDelay", "hkVirusAction",
-	"hkUnscannable", "hkPop3Apop", "hkMaxPop3Sessions",
-	"hkMaxImapSessions", NULL };
+	"hkUnscannable", "hkPop3Apop", "hkMaxPop3Sessions", "hkMaxImapSessions",
+	"hkActAs", NULL };
 
 const char *
 entry_attr_name(enum entry_attr attr)

@@ -95,6 +95,7 @@ enum entry_attr {
 	ATTR_POP3_APOP,
 	ATTR_MAX_POP3_SESSIONS,
 	ATTR_MAX_IMAP_SESSIONS,
+	ATTR_ACT_AS,
 	ATTR_BEHIND_LAST,
 
 	/* Of no LDAP attribute: the entry was read with all attributes up to

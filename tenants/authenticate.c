@@ -5,7 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/log.h"
 #include "common/reactor.h"
+#include "tenants/act_as.h"
 #include "tenants/penalty.h"
 
 enum {
@@ -72,7 +74,8 @@ attempt_begin(const struct authenticate *a, struct attempt *attempt)
 
 struct origin {
 	unsigned service;
-	struct span client, login;
+	struct span client, login, log_id;
+	struct span wanted; /* as whom, by a name; empty: as itself */
 	bool apop;
 };
 
@@ -121,16 +124,66 @@ account_of(struct attempt *attempt, struct span login,
 	return found;
 }
 
+/* Who acts for others is accounted for, whatever comes of it. */
+static void
+audit(
+    const struct origin *o, const struct login_result *result, const char *what)
+{
+	static const char *const services[] = {
+		[SERVICE_SMTP] = "smtp",
+		[SERVICE_POP3] = "pop3",
+		[SERVICE_IMAP] = "imap",
+	};
+	const char *service = o->service < sizeof(services) / sizeof(*services)
+				  ? services[o->service]
+				  : NULL;
+
+	log_notice(&log_process, what, log_span("id", o->log_id),
+	    log_span("actor", o->login), log_span("as", o->wanted),
+	    log_str("tenant", result->account.tenant.name),
+	    log_str("account", result->account.id),
+	    log_str("service", service == NULL ? "" : service),
+	    log_span("client", o->client));
+}
+
+/*
+ * The account that they come to: their own, or that which they act for.
+ * LOOKUP_NONE: they may not, which looks like a wrong password.
+ */
+static enum lookup
+account_for(struct attempt *attempt, const struct origin *o,
+    struct login_result *result, struct err *err)
+{
+	struct account_info own;
+	enum lookup found = account_of(attempt, o->login, &own, err);
+
+	result->account = own;
+	if (found != LOOKUP_FOUND ||
+	    (o->wanted.len == 0 && !account_is_service(&own)))
+		return found;
+	/* Nobody acts through a door that is closed to themselves. */
+	if (!account_is_service(&own) && !admitted(&own, o->service))
+		return LOOKUP_FOUND;
+	found = act_as(
+	    attempt->directory, o->login, o->wanted, &result->account, err);
+	if (found == LOOKUP_FOUND)
+		result->acting = strcmp(result->account.id, own.id) != 0;
+	else if (found == LOOKUP_NONE && attempt->patience != PATIENCE_NONE)
+		audit(o, &(struct login_result){ .account = own },
+		    "login as another refused");
+	return found;
+}
+
 static int
 admit(struct authenticate *a, struct attempt *attempt, const struct origin *o,
     struct login_result *result, struct err *err)
 {
 	struct penalty_who who;
 
-	switch (account_of(attempt, o->login, &result->account, err)) {
+	switch (account_for(attempt, o, result, err)) {
 	case LOOKUP_FOUND:
 		break;
-	case LOOKUP_NONE: /* deleted in this moment */
+	case LOOKUP_NONE: /* or deleted in this moment */
 		return fail(a, attempt, o, LOGIN_WRONG, result, err);
 	case LOOKUP_FAILED:
 		return -1;
@@ -149,6 +202,8 @@ admit(struct authenticate *a, struct attempt *attempt, const struct origin *o,
 		return -1;
 	penalty_succeeded(a->penalty, &who, (uint64_t)time(NULL));
 	result->outcome = LOGIN_OK;
+	if (result->acting)
+		audit(o, result, "login as another");
 	return 0;
 }
 
@@ -187,7 +242,8 @@ authenticate_login(struct authenticate *a,
 {
 	struct origin o = { .service = request->service,
 		.client = request->client,
-		.login = request->login };
+		.login = request->login,
+		.log_id = request->log_id };
 	enum sasl_verdict verdict;
 
 	attempt_begin(a, attempt);
@@ -199,10 +255,7 @@ authenticate_login(struct authenticate *a,
 
 /* ---- SASL --------------------------------------------------------------- */
 
-/*
- * One step of an exchange.  Whoever wants to act for somebody else (authzid)
- * is refused until that is built.             RFC 4422 section 3.4.1
- */
+/* One step of an exchange. */
 static int
 step(struct authenticate *a, struct attempt *attempt, struct exchange *e,
     struct span message, struct buf *challenge, struct login_result *result,
@@ -215,12 +268,14 @@ step(struct authenticate *a, struct attempt *attempt, struct exchange *e,
 	attempt->client = span_str(e->client);
 	sasl_exchange_set_arg(e->sasl, attempt);
 	verdict = sasl_exchange_step(e->sasl, message, challenge, err);
-	o = (struct origin){ e->service, span_str(e->client),
-		sasl_exchange_authcid(e->sasl), e->apop };
+	o = (struct origin){ .service = e->service,
+		.client = span_str(e->client),
+		.login = sasl_exchange_authcid(e->sasl),
+		.log_id = span_str(e->log_id),
+		.apop = e->apop };
 	authzid = sasl_exchange_authzid(e->sasl);
-	if (verdict == SASL_OK && authzid.len > 0 &&
-	    !span_eq_nocase(authzid, o.login))
-		verdict = SASL_WRONG;
+	if (!span_eq_nocase(authzid, o.login))
+		o.wanted = authzid;
 	return conclude(a, attempt, verdict, &o, result, err);
 }
 
@@ -250,6 +305,7 @@ authenticate_sasl_start(struct authenticate *a,
 	}
 	attempt_begin(a, attempt);
 	(void)packet_text(request->client, e.client, sizeof(e.client));
+	(void)packet_text(request->log_id, e.log_id, sizeof(e.log_id));
 	if (sasl_exchange_new(m, &directory, a->hostname, NULL, &e.sasl, err) ==
 		-1 ||
 	    step(a, attempt, &e, request->response, challenge, result, err) ==

@@ -298,6 +298,9 @@ login_field(struct login_result *r, struct sasl_token *token,
 		return packet_text(value, r->login, sizeof(r->login));
 	case TAG_ACCOUNT_INFO:
 		return tenants_get_account(value, &r->account);
+	case TAG_ACTING:
+		r->acting = true;
+		return true;
 	case TAG_TOKEN:
 		if (token == NULL || value.len != sizeof(token->octets))
 			return token == NULL;

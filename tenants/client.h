@@ -175,6 +175,7 @@ struct login_result {
 	unsigned delay_ms;
 	/* For the log: what the client called itself, as far as known. */
 	char login[TENANT_LOGIN_MAX + 1];
+	bool acting; /* the account is another one, as login may (hkActAs) */
 };
 
 /*

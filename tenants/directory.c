@@ -293,6 +293,58 @@ directory_find_login(struct directory *d, struct span login,
 		   : LOOKUP_NONE;
 }
 
+/* "cn=NAME,ou=platform,BASE", NAME of letters, digits and hyphens. */
+static bool
+is_service_name(struct directory *d, struct span login)
+{
+	CLEANUP(buf_fini) struct buf parent = { .max = KEY_OCTETS };
+	struct span name = login;
+
+	if (!span_take_nocase(&name, SPAN("cn=")))
+		return false;
+	buf_append_fmt(&parent, ",ou=platform,%s", d->base);
+	if (buf_check(&parent, NULL) == -1 || name.len <= parent.len ||
+	    !span_eq_nocase(
+		span_from(name, name.len - parent.len), buf_span(&parent)))
+		return false;
+	name = span_first(name, name.len - parent.len);
+	for (size_t i = 0; i < name.len; i++)
+		if (!ascii_is(name.p[i], ASCII_ALPHA | ASCII_DIGIT) &&
+		    name.p[i] != '-')
+			return false;
+	return true;
+}
+
+enum lookup
+directory_find_identity(struct directory *d, struct span login,
+    struct entry **e_out, struct err *err)
+{
+	enum lookup found;
+
+	if (!is_service_name(d, login))
+		return directory_find_login(d, login, e_out, err);
+	found = directory_find(d, KEY_DN, login, e_out, err);
+	if (found == LOOKUP_FOUND && (*e_out)->kind != ENTRY_ACTOR) {
+		entry_unref(STEAL(*e_out));
+		return LOOKUP_NONE;
+	}
+	return found;
+}
+
+static enum lookup
+info_identity(struct directory *d, struct entry *e, struct account_info *out,
+    struct err *err)
+{
+	if (e->kind != ENTRY_ACTOR)
+		return info_account(d, e, out, err);
+	memset(out, 0, sizeof(*out));
+	(void)snprintf(out->id, sizeof(out->id), "%.*s",
+	    SPAN_FMT(entry_get(e, ATTR_UUID)));
+	(void)snprintf(out->address, sizeof(out->address), "%.*s",
+	    SPAN_FMT(entry_get(e, ATTR_DN)));
+	return LOOKUP_FOUND;
+}
+
 enum lookup
 directory_credentials(struct directory *d, struct span login,
     struct credentials *out, struct err *err)
@@ -303,9 +355,9 @@ directory_credentials(struct directory *d, struct span login,
 	memset(out, 0, sizeof(*out));
 	buf_init(&out->passwords, CREDENTIALS_MAX);
 	buf_init(&out->secrets, CREDENTIALS_MAX);
-	found = directory_find_login(d, login, &e, err);
+	found = directory_find_identity(d, login, &e, err);
 	if (found == LOOKUP_FOUND)
-		found = info_account(d, e, &out->account, err);
+		found = info_identity(d, e, &out->account, err);
 	/* Whoever knows its password is told no more than a stranger. */
 	if (found == LOOKUP_FOUND && out->account.status == ACCOUNT_DELETED)
 		return LOOKUP_NONE;

@@ -57,7 +57,8 @@ CLEANUP_DEFINE_VALUE(struct credentials, credentials_fini)
 
 /*
  * By a login name (uid, or one of the account's addresses).  *out need not be
- * initialised; it is to be finished in any case.
+ * initialised; it is to be finished in any case.  Of a service (act_as.h) the
+ * account has only an id and a name.
  */
 enum lookup directory_credentials(struct directory *d, struct span login,
     struct credentials *out, struct err *err);

@@ -66,6 +66,13 @@ enum lookup directory_find_login(struct directory *d, struct span login,
     struct entry **entry_out, struct err *err);
 
 /*
+ * The same, or the service of the platform that the name is the DN of
+ * (act_as.h).
+ */
+enum lookup directory_find_identity(struct directory *d, struct span login,
+    struct entry **entry_out, struct err *err);
+
+/*
  * All tenants, or all domains (tenant "": of all tenants).  Not from memory.
  * Calls each() with a borrowed entry until it answers false.
  */

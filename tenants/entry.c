@@ -65,6 +65,7 @@ kind_of(const struct entry *e)
 		{ "hkTenant", ENTRY_TENANT },
 		{ "hkClassOfService", ENTRY_CLASS },
 		{ "groupOfNames", ENTRY_ROLE },
+		{ "hkActor", ENTRY_ACTOR },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
@@ -131,9 +132,12 @@ entry_from_fields(struct span fields, const char *base,
 		return err_set(err, ERR_SYNTAX, "entry: no DN or entryUUID");
 	e->kind = kind_of(e);
 	tenant_of_dn(entry_get(e, ATTR_DN), base, e->tenant, sizeof(e->tenant));
-	/* In no tenant's branch there is nobody to own them. */
-	if (e->tenant[0] == '\0' && e->kind != ENTRY_CLASS &&
-	    e->kind != ENTRY_ROLE)
+	/* In no tenant's branch there is nobody to own them, and services are
+	 * the platform's alone. */
+	if (e->tenant[0] == '\0'
+		? e->kind != ENTRY_CLASS && e->kind != ENTRY_ROLE &&
+		      e->kind != ENTRY_ACTOR
+		: e->kind == ENTRY_ACTOR)
 		e->kind = ENTRY_OTHER;
 	*entry_out = STEAL(e);
 	return 0;

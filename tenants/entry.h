@@ -36,7 +36,8 @@ enum entry_kind {
 	ENTRY_ACCOUNT,
 	ENTRY_GROUP,
 	ENTRY_CLASS,
-	ENTRY_ROLE, /* groupOfNames: owners, helpdesk */
+	ENTRY_ROLE,  /* groupOfNames: owners, helpdesk */
+	ENTRY_ACTOR, /* a service that may log in as others */
 };
 
 struct entry {

@@ -29,7 +29,7 @@ struct exchange {
 	struct sasl_exchange *sasl;
 	unsigned service;
 	bool apop;
-	char client[65];
+	char client[65], log_id[33];
 	uint64_t at_ms; /* of its last step; 0: an empty slot */
 };
 

@@ -16,7 +16,7 @@ enum {
 struct key_spec {
 	char letter;        /* of its keys; part of the format on disk */
 	const char *filter; /* with %s where the escaped value goes; up to 2 */
-	bool kinds[ENTRY_ROLE + 1];
+	bool kinds[ENTRY_ACTOR + 1];
 	enum entry_attr attrs[2]; /* that must have the value; 0: none */
 };
 
@@ -43,7 +43,8 @@ static const struct key_spec specs[] = {
 		[ENTRY_ACCOUNT] = true,
 		[ENTRY_GROUP] = true,
 		[ENTRY_CLASS] = true,
-		[ENTRY_ROLE] = true },
+		[ENTRY_ROLE] = true,
+		[ENTRY_ACTOR] = true },
 	    { ATTR_DN, 0 } },
 };
 

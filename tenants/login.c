@@ -272,7 +272,8 @@ login_accepted(struct login *l, const struct login_result *result)
 	(void)snprintf(
 	    l->log->account, sizeof(l->log->account), "%.95s", a->address);
 	counter_add(l->gate->options.counters, COUNTER_LOGINS, 1);
-	log_info(l->log, "login", log_span("login", span_str(result->login)),
+	log_info(l->log, result->acting ? "login as another" : "login",
+	    log_span("login", span_str(result->login)),
 	    log_str("mechanism", l->mechanism),
 	    log_str("tls", conn_tls_version(l->conn)),
 	    log_str("host", conn_tls_server_name(l->conn)));

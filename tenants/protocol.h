@@ -74,6 +74,7 @@ enum tenants_tag {
 	TAG_MARK,
 	TAG_SETTING, /* fields of enum setting_tag, settings_spec.h */
 	TAG_LAST_KNOWN,
+	TAG_ACTING, /* the account is not that of LOGIN */
 };
 
 /* A request as tenantd sees it.  Spans are borrowed from the packet; absent

@@ -20,6 +20,7 @@ tenants_libtenants_a_SOURCES = \
 # tenantd's inside, apart from its main(), so that tests link it.
 noinst_LIBRARIES += tenants/libdirectory.a
 tenants_libdirectory_a_SOURCES = \
+	tenants/act_as.c tenants/act_as.h \
 	tenants/answer.c tenants/answer.h \
 	tenants/authenticate.c tenants/authenticate.h \
 	tenants/cache.c tenants/cache.h \

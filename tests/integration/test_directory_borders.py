@@ -119,6 +119,13 @@ def test_secrets_leave_to_tenantd_and_the_replicator_only(slapd, operator):
     for dn in (TENANTD, OPERATOR):
         assert "userPassword" not in slapd.who(dn).read(OPERATOR)
     assert "userPassword" in slapd.who(REPLICATOR).read(OPERATOR)
+    # But tenantd checks those of services that log in as users.
+    assert operator.add_value(OPERATOR, "objectClass", "hkActor") == OK
+    assert "userPassword" in slapd.who(TENANTD).read(OPERATOR)
+    for dn in (OPERATOR, REHASH, OWNER, None):
+        assert "userPassword" not in slapd.who(dn).read(OPERATOR)
+    assert operator.delete_value(OPERATOR, "objectClass", "hkActor") == OK
+    assert "userPassword" not in slapd.who(TENANTD).read(OPERATOR)
 
 
 # ---- what one gives to others ---------------------------------------------------
