@@ -232,7 +232,7 @@ wait_stop(struct db *db)
 	struct timespec until;
 	bool stop;
 
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += CHECKPOINT_SECONDS;
 	(void)pthread_mutex_lock(&db->stop_mutex);
 	while (!db->stop && pthread_cond_timedwait(
@@ -298,6 +298,7 @@ db_open_tuned(const char *directory, const struct db_options *options,
     struct db **db_out, struct err *err)
 {
 	struct db *db = calloc(1, sizeof(*db));
+	pthread_condattr_t attr;
 
 	if (db == NULL)
 		return err_sys(err, "database");
@@ -311,7 +312,11 @@ db_open_tuned(const char *directory, const struct db_options *options,
 	db->lock_fd = -1;
 	(void)pthread_rwlock_init(&db->lock, NULL);
 	(void)pthread_mutex_init(&db->stop_mutex, NULL);
-	(void)pthread_cond_init(&db->stop_cond, NULL);
+	(void)pthread_condattr_init(&attr);
+	/* A clock that is set back must not stop the checkpoints. */
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&db->stop_cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
 	if (home_take(db, err) == -1 || env_open_or_rebuild(db, err) == -1)
 		goto fail;
 	if (pthread_create(&db->thread, NULL, run_checkpoints, db) != 0) {

@@ -114,6 +114,19 @@ keys_make(
 /* ---- counts ---------------------------------------------------------------
  */
 
+/*
+ * A record from the future was made before the clock was set back; it would
+ * not decay until that time comes again.
+ */
+static bool
+settled(struct count *c, uint64_t now_s)
+{
+	if (c == NULL || c->at_s <= now_s)
+		return false;
+	c->at_s = (uint32_t)now_s;
+	return true;
+}
+
 static uint32_t
 decayed(const struct penalty *p, const struct count *c, uint64_t now_s)
 {
@@ -144,15 +157,17 @@ count_find(struct count *set, uint64_t key)
 static unsigned
 count_read(const struct penalty *p, uint64_t key, uint64_t now_s)
 {
-	const struct count *c;
+	struct count *c;
 	uint32_t level = 0;
+	bool changed;
 
 	if (key == 0)
 		return 0;
 	c = count_find(penalty_store_lock(p->store, key), key);
+	changed = settled(c, now_s);
 	if (c != NULL)
 		level = decayed(p, c, now_s);
-	penalty_store_unlock(p->store, key, false);
+	penalty_store_unlock(p->store, key, changed);
 	return (level + COUNT_ONE / 2) / COUNT_ONE;
 }
 

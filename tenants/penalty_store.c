@@ -104,11 +104,15 @@ penalty_store_new(
 	CLEANUP(penalty_store_free)
 	struct penalty_store *s = calloc(1, sizeof(*s));
 	struct err why = ERR_INIT;
+	pthread_condattr_t attr;
 
 	if (s == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
 	(void)pthread_mutex_init(&s->lock, NULL);
-	(void)pthread_cond_init(&s->stopped, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&s->stopped, &attr);
+	(void)pthread_condattr_destroy(&attr);
 	for (size_t i = 0; i < LOCKS; i++)
 		(void)pthread_mutex_init(&s->locks[i], NULL);
 	if (load(s, directory, &why) == -1) {
@@ -155,6 +159,13 @@ penalty_store_unlock(struct penalty_store *s, uint64_t key, bool changed)
 /* ---- familiar pairs -------------------------------------------------------
  */
 
+/* In whichever direction: clocks are set back, too. */
+static bool
+is_near(uint32_t day, uint32_t today)
+{
+	return (day > today ? day - today : today - day) <= FAMILIAR_DAYS;
+}
+
 static struct span
 pair_key(uint64_t pair, char key[9])
 {
@@ -180,7 +191,7 @@ penalty_store_familiar(struct penalty_store *s, uint64_t pair, uint64_t now_s)
 	    !found || value.len != sizeof(day))
 		return false;
 	memcpy(&day, value.data, sizeof(day));
-	return day <= today && today - day <= FAMILIAR_DAYS;
+	return is_near(day, today);
 }
 
 void
@@ -282,7 +293,7 @@ sweep_pair(void *arg, struct span key, struct span value)
 		return true;
 	if (value.len == sizeof(day))
 		memcpy(&day, value.p, sizeof(day));
-	if (day <= sweep->today && sweep->today - day <= FAMILIAR_DAYS)
+	if (is_near(day, sweep->today))
 		return true;
 	memcpy(&sweep->old[sweep->len++], key.p + 1, 8);
 	return sweep->len < SWEEP_MAX;
@@ -310,7 +321,7 @@ store_rest(struct penalty_store *s)
 	struct timespec until;
 	bool stop;
 
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	(void)pthread_mutex_lock(&s->lock);
 	if (!s->stop)

@@ -50,7 +50,9 @@ table_is_ours(int fd, uint64_t now)
 	       memcmp(head, magic, sizeof(magic)) == 0 &&
 	       pread(fd, &created, sizeof(created), sizeof(head)) ==
 		   sizeof(created) &&
-	       created <= now && now - created < KEY_AGE_MAX;
+	       /* One from the future is as good: a clock that is wrong for a
+		* while after a power cut must not make everybody's hash due. */
+	       (created > now || now - created < KEY_AGE_MAX);
 }
 
 static int

@@ -333,6 +333,42 @@ test_flood(void **state)
 	penalty_free(p);
 }
 
+/* Nobody is locked, or a stranger, until a time comes again. */
+static void
+test_clock_set_back(void **state)
+{
+	struct penalty_rules r = rules();
+	struct penalty *p = make(&r);
+	struct penalty_who home = who("hanako", "192.0.2.1");
+	const uint64_t back = NOW - 20 * 86400;
+
+	(void)state;
+	penalty_succeeded(p, &home, NOW);
+	for (int i = 0; i < 12; i++)
+		(void)fails(p, "hanako", "203.0.113.1", NOW);
+	/* What has failed counts on from the new time. */
+	assert_int_equal(
+	    stands(p, "hanako", "198.51.100.1", back), PENALTY_LOCKED);
+	assert_int_equal(
+	    stands(p, "hanako", "198.51.100.1", back + HALF_LIFE / 2),
+	    PENALTY_MARKED);
+	assert_int_equal(
+	    stands(p, "hanako", "198.51.100.1", back + 10 * HALF_LIFE),
+	    PENALTY_CLEAN);
+	for (int i = 0; i < 12; i++)
+		(void)fails(p, "hanako", "203.0.113.1", back);
+	penalty_free(p);
+	p = make(&r);
+	assert_int_equal(
+	    stands(p, "hanako", "198.51.100.1", back), PENALTY_LOCKED);
+	/* Who was here three weeks from now is familiar, */
+	assert_int_equal(stands(p, "hanako", "192.0.2.1", back), PENALTY_CLEAN);
+	/* but not who was here in a year that may never come. */
+	assert_int_equal(
+	    stands(p, "hanako", "192.0.2.1", NOW - 40 * 86400), PENALTY_LOCKED);
+	penalty_free(p);
+}
+
 static void
 test_without_a_disk(void **state)
 {
@@ -364,6 +400,7 @@ main(void)
 		WITH_DIRECTORY(test_tenant),
 		WITH_DIRECTORY(test_same_password_again),
 		WITH_DIRECTORY(test_flood),
+		WITH_DIRECTORY(test_clock_set_back),
 		WITH_DIRECTORY(test_without_a_disk),
 	};
 

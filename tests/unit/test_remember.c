@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tenants/remember.h"
@@ -81,6 +82,51 @@ test_survives_a_restart(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+/* The head of the file: 8 octets of magic, then its time. */
+static void
+table_made(uint64_t created)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/remembered", directory);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, &created, sizeof(created), 8), 8);
+	(void)close(fd);
+}
+
+static void
+test_time(void **state)
+{
+	const uint64_t day = 86400, now = (uint64_t)time(NULL);
+	const struct {
+		uint64_t created;
+		bool kept;
+	} rows[] = {
+		{ now - 29 * day, true },
+		{ now - 31 * day, false },
+		{ 1, false },
+		/* Made before the clock went wrong, or was put right. */
+		{ now + day, true },
+		{ now + 20000 * day, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		unsigned char digest[REMEMBER_DIGEST];
+		struct remember *r = NULL;
+
+		assert_int_equal(remember_new(directory, &r, NULL), 0);
+		digest_of(r, SPAN("id1"), SPAN("x"), SPAN("y"), digest);
+		remember_add(r, digest);
+		remember_free(r);
+		table_made(rows[i].created);
+		assert_int_equal(remember_new(directory, &r, NULL), 0);
+		assert_int_equal(remember_has(r, digest), rows[i].kept);
+		remember_free(r);
+	}
+}
+
 static void
 test_damage_lets_nobody_in(void **state)
 {
@@ -140,6 +186,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_survives_a_restart, directory_make, directory_remove),
+		cmocka_unit_test_setup_teardown(
+		    test_time, directory_make, directory_remove),
 		cmocka_unit_test_setup_teardown(test_damage_lets_nobody_in,
 		    directory_make, directory_remove),
 		cmocka_unit_test_setup_teardown(test_oldest_of_a_set_goes,
