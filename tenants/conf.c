@@ -29,7 +29,7 @@ static const struct conf_key keys[] = {
 	CONF_SECONDS(struct tenantd_conf, search_wait, "search-wait", "4s", 1,
 	    60, "time for a search"),
 	CONF_COUNT(struct tenantd_conf, password_cost, "password-cost", "5", 1,
-	    11, "of yescrypt, for new passwords"),
+	    8, "of yescrypt, for new passwords"),
 	/* About 1.5 KB each with its entry. */
 	CONF_COUNT(struct tenantd_conf, cache_keys, "cache-keys", "100000",
 	    1000, 10000000, "answers kept in memory"),

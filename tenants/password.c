@@ -10,6 +10,7 @@
 
 #include "common/ascii.h"
 #include "common/cleanup.h"
+#include "tenants/password_cost.h"
 
 enum {
 	PASSWORD_OCTETS_MAX = 1024,
@@ -69,7 +70,8 @@ check_crypt(struct span material, struct span password, const char *digest)
 	const char *got;
 
 	(void)digest;
-	if (!text_of(material, setting, sizeof(setting)))
+	if (!text_of(material, setting, sizeof(setting)) ||
+	    password_crypt_is_dear(material))
 		return PASSWORD_UNKNOWN;
 	if (!text_of(password, phrase, sizeof(phrase)))
 		return PASSWORD_WRONG;
@@ -206,7 +208,9 @@ password_is_slow(struct span stored)
 	struct span material;
 	const struct scheme *scheme = scheme_take(stored, &material);
 
-	return scheme != NULL && scheme->slow;
+	return scheme != NULL && scheme->slow &&
+	       !(scheme->check == check_crypt &&
+		   password_crypt_is_dear(material));
 }
 
 bool

@@ -42,12 +42,13 @@ enum password_match {
 /* Compares in constant time.  Costs what the scheme costs. */
 enum password_match password_check(struct span stored, struct span password);
 
-/* Checking it takes milliseconds of CPU: {CRYPT} and {SCRAM-SHA-256}. */
+/* Checking it takes milliseconds of CPU: {CRYPT} and {SCRAM-SHA-256}, but not
+ * when it would take so many that it is not done (password_cost.h). */
 bool password_is_slow(struct span stored);
 
 /* Appends "{CRYPT}$y$..." with a fresh salt. */
 int password_hash(struct span password, struct buf *out, struct err *err);
-/* cost: of yescrypt, 1 to 11, or 0 for libcrypt's default, which is 5. */
+/* cost: of yescrypt, 1 to 8, or 0 for libcrypt's default, which is 5. */
 int password_hash_cost(
     struct span password, unsigned cost, struct buf *out, struct err *err);
 

@@ -20,7 +20,7 @@ void password_new_fini(struct password_new *p);
 CLEANUP_DEFINE_VALUE(struct password_new, password_new_fini)
 
 /*
- * cost: of yescrypt, 1 to 11; each step doubles time or memory.
+ * cost: of yescrypt, 1 to 8; each step doubles time or memory.
  * keep_clear: also what CRAM-MD5 and APOP need, which is the password itself.
  *
  * Errors: ERR_LIMIT, too long, or a NUL in it; ERR_TEMP.

@@ -40,6 +40,7 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/ldap_link.c tenants/ldap_link.h \
 	tenants/ldap_pool.c tenants/ldap_pool.h \
 	tenants/password.c tenants/password.h \
+	tenants/password_cost.c tenants/password_cost.h \
 	tenants/penalty.c tenants/penalty.h \
 	tenants/penalty_store.c tenants/penalty_store.h \
 	tenants/remember.c tenants/remember.h \

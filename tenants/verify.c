@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "tenants/password.h"
+#include "tenants/password_cost.h"
 
 struct verify {
 	struct remember *remember;
@@ -193,9 +194,12 @@ password_known(struct attempt *a, const struct credentials *c,
 {
 	struct span rest = buf_span(&c->passwords), stored;
 	enum sasl_verdict verdict = SASL_WRONG, one;
+	unsigned slow = 0;
 
 	while (value_next(&rest, &stored)) {
 		if (password_is_slow(stored)) {
+			if (++slow > PASSWORD_SLOW_MAX)
+				continue;
 			one = password_slow(a, c, stored, password, err);
 			if (one == SASL_OK)
 				return SASL_OK;
@@ -209,7 +213,8 @@ password_known(struct attempt *a, const struct credentials *c,
 			return SASL_OK;
 		case PASSWORD_UNKNOWN:
 			log_warning(&log_process,
-			    "userPassword in a scheme we do not have",
+			    "userPassword in a scheme we do not have, or too "
+			    "dear to compute",
 			    log_str("tenant", c->account.tenant.name),
 			    log_span("account", span_str(c->account.address)));
 			break;

@@ -284,6 +284,10 @@ SHUT = {
     "a limit": (OWNER, "hkMaxQuota", "9"),
     "a quota": (USER, "hkQuota", "9"),
     "a class": (OWNER, "objectClass", "hkActor"),
+    "a hash that takes hours": (
+        USER, "userPassword", "{CRYPT}$2b$31$abcdefghijklmnopqrstuu"),
+    "a hash that takes all memory, by an owner": (
+        OWNER, "userPassword", "{CRYPT}$y$jzT$abcdefgh$x"),
     "another account's Maildir": (
         OWNER, "entryUUID", "3fcd2f70-36db-4a29-a761-eeee268f9ab0"),
 }
@@ -399,6 +403,30 @@ def test_secrets_in_clear(slapd, operator):
         assert operator.replace(dn, attr, None) == OK
     assert not allowed()
     assert operator.replace(AOZORA, "hkKeepSecret", "TRUE") == OK
+
+
+DEAR = ("$2b$14$abcdefghijklmnopqrstuu", "$2y$31$x", "$5$rounds=1000000$s$x",
+        "$6$rounds=999999999$s$x", "$sha1$1000000$s$x",
+        "$md5,rounds=10000$s$$x", "$y$jDT$s$x", "$y$j9U$s$x", "$y$j9T1$s$x",
+        "$gy$jzT$s$x", "$7$DU..../....s$x", "$7$CV..../....s$x",
+        "$7$CU.../.....s$x", "$7$CU....3....s$x", "$7$CU..../.../s$x",
+        "_zzz/sxxxxxxxxxxx")
+CHEAP = ("$2b$13$abcdefghijklmnopqrstuu", "$5$rounds=999999$s$x", "$6$s$x",
+         "$sha1$480000$s$x", "$md5,rounds=9999$s$$x", "$y$jCT$s$x",
+         "$gy$j9T$s$x", "$7$CU..../....s$x", "_J9..sxxxxxxxxxxx", "$1$s$x",
+         "abZ1GTVxQJlAo")
+
+
+def test_no_hash_that_takes_hours(slapd, operator):
+    """"relax" opens nothing here either: test_controls_open_no_border."""
+    user, owner = slapd.who(USER), slapd.who(OWNER)
+    for hashed in DEAR:
+        for who in (user, owner, operator):
+            assert who.replace(USER, "userPassword", "{CRYPT}" + hashed) == (
+                CONSTRAINT, "modify breaks constraint on userPassword")
+    for hashed in CHEAP:
+        assert owner.replace(USER, "userPassword", "{CRYPT}" + hashed) == OK
+    assert owner.replace(USER, "userPassword", PASSWORD) == OK
 
 
 def test_rehash_follows_the_brand(slapd, operator):

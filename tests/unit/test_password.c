@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tenants/password.h"
+#include "tenants/password_cost.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,6 +103,77 @@ test_schemes(void **state)
 	    PASSWORD_UNKNOWN);
 }
 
+/* As strings, so that a test shows where the limits are. */
+static void
+test_dear(void **state)
+{
+	static const struct {
+		const char *setting;
+		bool dear;
+	} rows_dear[] = {
+		{ "$2b$13$abcdefghijklmnopqrstuu", false },
+		{ "$2b$14$abcdefghijklmnopqrstuu", true },
+		{ "$2y$31$abcdefghijklmnopqrstuu", true },
+		{ "$2a$99$", true },
+		{ "$2a$", true },
+		{ "$5$salt$x", false },
+		{ "$6$rounds=999999$salt$x", false },
+		{ "$6$rounds=1000000$salt$x", true },
+		{ "$6$rounds=0001000000$salt$x", true },
+		{ "$6$rounds=18446744073709551617$x", true },
+		{ "$5$rounds=999999999$salt$x", true },
+		{ "$sha1$480000$salt$x", false },
+		{ "$sha1$4800000$salt$x", true },
+		{ "$md5$salt$$x", false },
+		{ "$md5,rounds=9999$salt$$x", false },
+		{ "$md5,rounds=10000$salt$$x", true },
+		{ "$md5,x=1$salt$$x", true },
+		{ "$y$j9T$salt$x", false },
+		{ "$y$j75$salt$x", false },
+		{ "$y$jCT$salt$x", false },
+		{ "$y$jDT$salt$x", true },
+		{ "$y$jFT$salt$x", true },
+		{ "$y$jCU$salt$x", true },
+		{ "$y$j9T1$salt$x", true },
+		{ "$y$/9T$salt$x", true },
+		{ "$y$", true },
+		{ "$gy$j9T$salt$x", false },
+		{ "$gy$jzT$salt$x", true },
+		{ "$7$CU..../....salt$x", false },
+		{ "$7$CU....2....salt$x", false },
+		{ "$7$DU..../....salt$x", true },
+		{ "$7$CV..../....salt$x", true },
+		{ "$7$CU.../.....salt$x", true },
+		{ "$7$CU....3....salt$x", true },
+		{ "$7$CU..../.../salt$x", true },
+		{ "$7$CU", true },
+		{ "_J9..saltxxxxxxxxxxx", false },
+		{ "_zzz/saltxxxxxxxxxxx", true },
+		{ "_J9", true },
+		{ "$1$salt$x", false },
+		{ "$3$$x", false },
+		{ "abZ1GTVxQJlAo", false },
+		{ "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows_dear); i++) {
+		CLEANUP(buf_fini) struct buf stored = { .max = 256 };
+
+		buf_append_fmt(&stored, "{CRYPT}%s", rows_dear[i].setting);
+		if (password_crypt_is_dear(span_str(rows_dear[i].setting)) !=
+		    rows_dear[i].dear)
+			fail_msg("%s", rows_dear[i].setting);
+		assert_int_equal(
+		    password_is_slow(buf_span(&stored)), !rows_dear[i].dear);
+		/* Or this test would not end. */
+		if (rows_dear[i].dear)
+			assert_int_equal(password_check(buf_span(&stored),
+					     SPAN("hikyaku-demo")),
+			    PASSWORD_UNKNOWN);
+	}
+}
+
 static void
 test_hash(void **state)
 {
@@ -165,6 +237,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_schemes),
+		cmocka_unit_test(test_dear),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_scram),
 		cmocka_unit_test(test_secret),
