@@ -110,6 +110,7 @@ struct sasl_directory {
 	 * SCRAM material.  For an unknown user it answers SASL_OK with
 	 * material that no password has made, the same for a name each time:
 	 * the exchange then fails at its end, as with a wrong password.
+	 * It is asked once more at the end, where other material is none.
 	 */
 	enum sasl_verdict (*scram)(void *arg, struct span authcid,
 	    struct sasl_scram *scram, struct err *err);

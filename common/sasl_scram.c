@@ -294,15 +294,35 @@ take_final(struct sasl_exchange *x, struct span message, unsigned char *proof,
 	       decode_exact(span_from(rest, 2), proof, SASL_SCRAM_SIZE);
 }
 
+/* A minute may have gone by, and the password have been changed. */
+static enum sasl_verdict
+scram_unchanged(struct sasl_exchange *x, struct err *err)
+{
+	struct sasl_scram now;
+	enum sasl_verdict verdict = x->directory.scram(
+	    x->directory.arg, buf_span(&x->authcid), &now, err);
+
+	if (verdict != SASL_OK)
+		return verdict;
+	return CRYPTO_memcmp(now.stored_key, x->scram.stored_key,
+		   sizeof(now.stored_key)) == 0
+		   ? SASL_OK
+		   : SASL_WRONG;
+}
+
 static enum sasl_verdict
 scram_final(struct sasl_exchange *x, struct span message, struct buf *challenge,
     struct err *err)
 {
 	unsigned char proof[SASL_SCRAM_SIZE], signature[SASL_SCRAM_SIZE];
 	struct span without_proof;
+	enum sasl_verdict verdict;
 
 	if (!take_final(x, message, proof, &without_proof))
 		return SASL_BAD;
+	verdict = scram_unchanged(x, err);
+	if (verdict != SASL_OK)
+		return verdict;
 	/* AuthMessage */
 	buf_append_octet(&x->said, ',');
 	buf_append(&x->said, without_proof);
@@ -326,6 +346,7 @@ scram_step(struct sasl_exchange *x, struct span message, struct buf *challenge,
     struct err *err)
 {
 	enum sasl_verdict verdict;
+	size_t mark;
 
 	switch (x->state) {
 	case STATE_START:
@@ -339,8 +360,15 @@ scram_step(struct sasl_exchange *x, struct span message, struct buf *challenge,
 		x->state = verdict == SASL_FAILED ? STATE_FIRST : STATE_FINAL;
 		return verdict;
 	case STATE_FINAL:
+		mark = x->said.len;
+		verdict = scram_final(x, message, challenge, err);
 		x->state = STATE_DONE;
-		return scram_final(x, message, challenge, err);
+		if (verdict == SASL_FAILED) {
+			/* To be fed once more. */
+			buf_truncate(&x->said, mark);
+			x->state = STATE_FINAL;
+		}
+		return verdict;
 	default:
 		/* Our last message was a challenge; the answer is empty. */
 		return message.len == 0 ? SASL_OK : SASL_BAD;

@@ -138,6 +138,8 @@ static void
 auth_failed(struct smtp_session *s)
 {
 	const struct login_result *r = &s->auth->result;
+	unsigned hold_ms =
+	    login_result_hold_ms(r, clock_ms() - s->auth->asked_ms);
 
 	counter_add(smtp_server_counters(s->server), COUNTER_LOGIN_FAILURES, 1);
 	log_notice(&s->log, "login failed",
@@ -150,13 +152,12 @@ auth_failed(struct smtp_session *s)
 					      : "malformed response"),
 	    log_str("tls", conn_tls_version(s->conn)),
 	    log_u64("delay_ms", r->delay_ms));
-	if (r->delay_ms == 0) {
+	if (hold_ms == 0) {
 		auth_refused(s);
 		return;
 	}
 	s->auth_state = SMTP_AUTH_PAUSED;
-	conn_pause(
-	    s->conn, r->delay_ms < PAUSE_MAX_MS ? r->delay_ms : PAUSE_MAX_MS);
+	conn_pause(s->conn, hold_ms < PAUSE_MAX_MS ? hold_ms : PAUSE_MAX_MS);
 }
 
 void
@@ -233,6 +234,7 @@ auth_start(
 		return;
 	}
 	s->auth->mechanism = sasl_mechanism_name(m);
+	s->auth->asked_ms = clock_ms();
 	called = tenants_sasl_start(smtp_server_tenants(s->server), &origin,
 	    span_str(s->auth->mechanism), initial, &s->auth->token, &challenge,
 	    &s->auth->result, &err);
@@ -311,6 +313,7 @@ smtp_auth_line(struct smtp_session *s, struct span line)
 		return;
 	}
 	s->auth_state = SMTP_AUTH_NONE;
+	s->auth->asked_ms = clock_ms();
 	called = tenants_sasl_step(smtp_server_tenants(s->server),
 	    &s->auth->token, span_of(buf_str(&response), response.len),
 	    &challenge, &s->auth->result, &err);

@@ -59,6 +59,7 @@ struct smtp_auth {
 	struct sasl_token token;
 	struct login_result result; /* the answer that is held back */
 	const char *mechanism;
+	uint64_t asked_ms; /* when tenantd was asked last */
 };
 
 struct smtp_session {

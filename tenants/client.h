@@ -179,6 +179,16 @@ struct login_result {
 };
 
 /*
+ * What is left of delay_ms when the answer took so long: the time that a hash
+ * needed, or did not need, shall not be seen.
+ */
+static inline unsigned
+login_result_hold_ms(const struct login_result *r, uint64_t took_ms)
+{
+	return took_ms < r->delay_ms ? r->delay_ms - (unsigned)took_ms : 0;
+}
+
+/*
  * POP3 USER and PASS, IMAP LOGIN.  The login name is a full address; it
  * alone decides the tenant.
  */

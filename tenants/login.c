@@ -45,6 +45,7 @@ struct login {
 	struct sasl_token token; /* EXCHANGE */
 	struct buf challenge;    /* base64 */
 	struct handoff *handoff; /* HANDING */
+	uint64_t asked_ms;       /* when tenantd was asked last */
 	bool utf8;               /* login_pass_on */
 	char language[16];
 };
@@ -136,7 +137,8 @@ login_refused(struct login *l, const struct login_result *result)
 	    log_str("reason", login_failure_text(failure)),
 	    log_str("tls", conn_tls_version(l->conn)),
 	    log_u64("delay_ms", result->delay_ms));
-	return login_fail(l, failure, result->delay_ms);
+	return login_fail(
+	    l, failure, login_result_hold_ms(result, clock_ms() - l->asked_ms));
 }
 
 /* ---- handing over -------------------------------------------------------- */
@@ -354,6 +356,7 @@ login_password(struct login *l, const char *word, const char *tag,
 	login_begin(l, word, tag);
 	if (!login_plaintext_allowed(l->gate, l->conn))
 		return login_refuse(l, LOGIN_FAIL_PRIVACY);
+	l->asked_ms = clock_ms();
 	called = tenants_login(
 	    l->gate->options.tenants, &origin, name, password, &result, &err);
 	return login_decide(l, called, SPAN_NONE, &result, &err);
@@ -395,6 +398,7 @@ login_sasl(struct login *l, const char *tag, struct span mechanism,
 			return login_refuse(l, LOGIN_FAIL_SYNTAX);
 		first = span_of(buf_str(&response), response.len);
 	}
+	l->asked_ms = clock_ms();
 	called = tenants_sasl_start(l->gate->options.tenants, &origin,
 	    span_str(l->mechanism), first, &l->token, &challenge, &result,
 	    &err);
@@ -441,6 +445,7 @@ login_line(struct login *l, struct span line)
 					   ? LOGIN_FAIL_CANCELLED
 					   : LOGIN_FAIL_SYNTAX);
 	}
+	l->asked_ms = clock_ms();
 	called = tenants_sasl_step(l->gate->options.tenants, &l->token,
 	    span_of(buf_str(&response), response.len), &challenge, &result,
 	    &err);

@@ -22,19 +22,22 @@
 #include "common/ascii.h"
 #include "common/log.h"
 #include "tenants/info.h"
+#include "tenants/recipients.h"
 
 enum {
 	LOCAL_PART_MAX = 64, /* RFC 5321 4.5.3.1.1 */
 	DEPTH_MAX = 8,
 	GROUPS_MAX = 256,
+	/* More take too long for a thread that must not wait. */
+	AT_ONCE_MAX = 64,
 };
 
 struct resolver {
 	struct directory *d;
 	struct err *err;
 	struct resolution *out;
-	size_t cap;
-	bool met_again; /* a group was met twice */
+	struct recipients recipients; /* of *out */
+	bool met_again;               /* a group was met twice */
 	bool too_much;
 	bool met_group;
 	/* Groups that are or were expanded, by entryUUID. */
@@ -52,44 +55,17 @@ resolution_fini(struct resolution *r)
 /* ---- recipients -------------------------------------------------------------
  */
 
-static bool
-already_there(const struct resolver *r, const struct recipient *new)
-{
-	for (size_t i = 0; i < r->out->count; i++) {
-		const struct recipient *one = &r->out->recipients[i];
-
-		if (one->local != new->local)
-			continue;
-		if (one->local ? strcmp(one->account.id, new->account.id) == 0
-			       : strcasecmp(one->address, new->address) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int
 recipient_add(struct resolver *r, const struct recipient *new)
 {
-	struct resolution *out = r->out;
-
-	if (already_there(r, new))
-		return 0;
-	if (out->count >= TENANT_RECIPIENTS_MAX) {
+	if (r->d->memory_only && r->out->count >= AT_ONCE_MAX)
+		return directory_set_would_wait(r->err);
+	if (r->out->count >= TENANT_RECIPIENTS_MAX &&
+	    !recipients_has(&r->recipients, r->out, new)) {
 		r->too_much = true;
 		return 0;
 	}
-	if (out->count == r->cap) {
-		size_t cap = r->cap == 0 ? 1 : r->cap * 2;
-		struct recipient *grown =
-		    reallocarray(out->recipients, cap, sizeof(*grown));
-
-		if (grown == NULL)
-			return err_sys(r->err, "recipients");
-		out->recipients = grown;
-		r->cap = cap;
-	}
-	out->recipients[out->count++] = *new;
-	return 0;
+	return recipients_add(&r->recipients, r->out, new, r->err);
 }
 
 static void
@@ -550,6 +526,7 @@ directory_resolve(struct directory *d, struct span address,
 		resolution_out->recipients = NULL;
 		resolution_out->count = 0;
 	}
+	recipients_fini(&r->recipients);
 	free(r);
 	return rc;
 }

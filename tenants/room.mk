@@ -43,6 +43,7 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/password_cost.c tenants/password_cost.h \
 	tenants/penalty.c tenants/penalty.h \
 	tenants/penalty_store.c tenants/penalty_store.h \
+	tenants/recipients.c tenants/recipients.h \
 	tenants/remember.c tenants/remember.h \
 	tenants/resolve.c \
 	tenants/server.c tenants/server.h \

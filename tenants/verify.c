@@ -344,7 +344,11 @@ verify_secret(
 	return material_find(&c, take_clear, secret) ? SASL_OK : SASL_WEAK;
 }
 
-/* Material that no password has made, the same each time for a name. */
+/*
+ * Material that no password has made, the same each time for a name; and for
+ * every other name none, as with accounts that have a hash alone: neither
+ * answer tells that somebody exists.
+ */
 static enum sasl_verdict
 scram_unknown(const struct verify *v, struct span authcid,
     struct sasl_scram *scram, struct err *err)
@@ -359,7 +363,7 @@ scram_unknown(const struct verify *v, struct span authcid,
 		scram->server_key, err) == -1)
 		return SASL_FAILED;
 	memcpy(scram->salt, salt, scram->salt_len);
-	return SASL_OK;
+	return (salt[scram->salt_len] & 1) == 0 ? SASL_OK : SASL_WEAK;
 }
 
 /* From a clear password it is derived anew each time, which takes a while. */
@@ -390,8 +394,12 @@ verify_scram(
 	verdict = stand(a, err);
 	if (verdict == SASL_FAILED)
 		return SASL_FAILED;
-	/* Who is locked out fails at the end, as with a wrong password. */
-	if (found == LOOKUP_NONE || verdict == SASL_WRONG)
+	if (found == LOOKUP_NONE)
 		return scram_unknown(a->verify, authcid, scram, err);
+	/* Who is locked out fails at the end, as with a wrong password. */
+	if (verdict == SASL_WRONG) {
+		verdict = scram_unknown(a->verify, authcid, scram, err);
+		return verdict == SASL_WEAK ? SASL_OK : verdict;
+	}
 	return scram_known(a, &c, scram, err);
 }

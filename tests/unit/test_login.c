@@ -34,7 +34,7 @@ struct conn {
 struct tenants {
 	int answer; /* of the calls */
 	enum login_outcome outcome;
-	unsigned delay_ms;
+	unsigned delay_ms, took_ms;
 	struct span challenge;
 	char mail_host[32];
 	unsigned calls, cancels;
@@ -127,10 +127,19 @@ daemon_shard(const struct daemon *d, const char *account_id)
 	return 0;
 }
 
+static uint64_t time_ms = 1000;
+
+uint64_t
+clock_ms(void)
+{
+	return time_ms;
+}
+
 static int
 tenants_answer(struct tenants *t, struct login_result *result, struct err *err)
 {
 	t->calls++;
+	time_ms += t->took_ms;
 	memset(result, 0, sizeof(*result));
 	result->outcome = t->outcome;
 	result->delay_ms = t->delay_ms;
@@ -339,6 +348,25 @@ outcomes_in_words(void **state)
 		assert_int_equal(f.connects, 0);
 		fixture_end(&f);
 	}
+}
+
+/* Whether a hash was computed is not seen: the answer comes when it comes. */
+static void
+time_of_the_answer_counts(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_start(&f, true);
+	f.tenants.outcome = LOGIN_WRONG;
+	f.tenants.delay_ms = 2000;
+	f.tenants.took_ms = 50;
+	assert_int_equal(pass(&f), LOGIN_WAIT);
+	assert_int_equal(f.conn.paused_ms, 1950);
+	(void)login_resume(f.login);
+	f.tenants.delay_ms = 40;
+	assert_int_equal(pass(&f), LOGIN_FAILED);
+	fixture_end(&f);
 }
 
 static void
@@ -625,6 +653,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(outcomes_in_words),
+		cmocka_unit_test(time_of_the_answer_counts),
 		cmocka_unit_test(no_password_in_clear),
 		cmocka_unit_test(offered_mechanisms),
 		cmocka_unit_test(exchange_step_by_step),
