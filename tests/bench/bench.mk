@@ -6,7 +6,8 @@ tests_bench_load_SOURCES = \
 	tests/bench/load.c \
 	tests/bench/script.c tests/bench/script.h
 tests_bench_load_LDADD = common/libcommon.a $(OPENSSL_LIBS)
-EXTRA_DIST += tests/bench/directory tests/bench/scripts
+EXTRA_DIST += tests/bench/directory tests/bench/directory_trouble.py \
+	tests/bench/scripts
 
 noinst_PROGRAMS += tests/bench/machine
 tests_bench_machine_SOURCES = tests/bench/machine.c

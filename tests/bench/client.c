@@ -155,7 +155,8 @@ user_name(const struct load *load, unsigned number, char *out, size_t size)
 	/* The format is the operator's own, given on the command line. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)snprintf(out, size, load->user_format, number);
+	(void)snprintf(
+	    out, size, load->user_format, number, number % load->tenants);
 #pragma GCC diagnostic pop
 }
 

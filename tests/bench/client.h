@@ -24,7 +24,8 @@ struct load {
 	SSL_CTX *tls;      /* NULL: clear only */
 	bool implicit_tls; /* handshake before the greeting */
 	bool resume;       /* offer the session of the connection before */
-	const char *user_format; /* "user%u@bench.example" */
+	const char *user_format; /* "user%u@bench.example", "u%u@t%u.example" */
+	unsigned tenants;        /* the second number is below this */
 	unsigned users;          /* so many of them, */
 	unsigned user_first;     /* from this number on */
 	const char *password;

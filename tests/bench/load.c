@@ -5,7 +5,7 @@
  *
  *	load --script FILE --connect HOST:PORT|PATH [--clients N]
  *	    [--seconds S | --operations N] [--per-connection N] [--size OCTETS]
- *	    [--user FORMAT] [--users N] [--first N] [--password P]
+ *	    [--user FORMAT] [--users N] [--first N] [--tenants N] [--password P]
  *	    [--tls implicit|starttls] [--set NAME=VALUE]...
  *	    [--resume] [--think PER-CENT] [--warmup S]
  *
@@ -121,6 +121,7 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 		{ "user", 1, NULL, 'u' },
 		{ "users", 1, NULL, 'U' },
 		{ "first", 1, NULL, 'f' },
+		{ "tenants", 1, NULL, 'e' },
 		{ "set", 1, NULL, 'S' },
 		{ "password", 1, NULL, 'P' },
 		{ "tls", 1, NULL, 'T' },
@@ -166,6 +167,9 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 		case 'f':
 			load->user_first = (unsigned)strtoul(optarg, NULL, 10);
 			break;
+		case 'e':
+			load->tenants = (unsigned)strtoul(optarg, NULL, 10);
+			break;
 		case 'S':
 			setting_add(o, optarg);
 			break;
@@ -187,7 +191,7 @@ options_parse(int argc, char **argv, struct options *o, struct load *load,
 		}
 	}
 	if (o->script == NULL || o->connect == NULL || o->clients == 0 ||
-	    load->users == 0)
+	    load->users == 0 || load->tenants == 0)
 		usage("--script, --connect, --clients and --users are needed");
 	if (script_load(o->script, o->settings, o->settings_len, &load->script,
 		err) == -1 ||
@@ -325,6 +329,7 @@ main(int argc, char **argv)
 {
 	static struct load load = {
 		.user_format = "user%u@bench.example",
+		.tenants = 1,
 		.users = 1,
 		.password = "hikyaku-demo",
 		.think_scale = 100,

@@ -86,9 +86,10 @@ class Crowd:
         self.build = pathlib.Path(build)
         self.platform = Platform(root, build, settings=settings)
         self.schemes = schemes
+        self.top = TOP
         self.load_seconds = 0.0
 
-    def _hashes(self):
+    def hashes(self):
         """A few userPassword values of each scheme for the one password."""
         found = []
         for scheme in self.schemes:
@@ -112,7 +113,7 @@ class Crowd:
         ldif = root / "crowd.ldif"
         with open(ldif, "w") as f:
             f.writelines(people(
-                self.accounts, self.tenants, self._hashes()))
+                self.accounts, self.tenants, self.hashes()))
         start = time.monotonic()
         subprocess.run(["slapadd", "-q", "-w", "-n", "1", "-F",
                         root / "ldap" / "slapd.d", "-l", ldif], check=True)
