@@ -10,12 +10,16 @@
  */
 static const char capabilities[] =
     "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN "
-    "UNSELECT UIDPLUS MOVE SPECIAL-USE ESEARCH";
+    "UNSELECT UIDPLUS MOVE SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE "
+    "ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT "
+    "THREAD=REFERENCES THREAD=REFS QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "
+    "APPENDLIMIT=";
 
-const char *
-imap_capabilities(void)
+void
+imap_capabilities_write(const struct imap_session *s, struct buf *out)
 {
-	return capabilities;
+	buf_append_str(out, capabilities);
+	buf_append_u64(out, s->message_max);
 }
 
 int
@@ -23,7 +27,9 @@ imap_capability(struct imap_session *s, struct span args, struct err *err)
 {
 	if (imap_end_parse(&args, err) == -1)
 		return -1;
-	buf_append_fmt(&s->out, "* %s\r\n", capabilities);
+	buf_append(&s->out, SPAN("* "));
+	imap_capabilities_write(s, &s->out);
+	buf_append(&s->out, SPAN("\r\n"));
 	return 0;
 }
 

@@ -30,33 +30,38 @@ const struct imap_command *imap_command_find(struct span name, bool uid);
 #define IMAP_COMMAND(f)                                                        \
 	int f(struct imap_session *s, struct span args, struct err *err)
 
-IMAP_COMMAND(imap_append);      /* append.c */
-IMAP_COMMAND(imap_capability);  /* any.c */
-IMAP_COMMAND(imap_check);       /* any.c */
-IMAP_COMMAND(imap_close);       /* expunge.c */
-IMAP_COMMAND(imap_copy);        /* copy.c */
-IMAP_COMMAND(imap_create);      /* manage.c */
-IMAP_COMMAND(imap_delete);      /* manage.c */
-IMAP_COMMAND(imap_enable);      /* any.c */
-IMAP_COMMAND(imap_examine);     /* select.c */
-IMAP_COMMAND(imap_expunge);     /* expunge.c */
-IMAP_COMMAND(imap_fetch);       /* fetch.c */
-IMAP_COMMAND(imap_id);          /* any.c */
-IMAP_COMMAND(imap_idle);        /* idle.c */
-IMAP_COMMAND(imap_list);        /* list.c */
-IMAP_COMMAND(imap_logout);      /* any.c */
-IMAP_COMMAND(imap_lsub);        /* list.c */
-IMAP_COMMAND(imap_move);        /* copy.c */
-IMAP_COMMAND(imap_namespace);   /* list.c */
-IMAP_COMMAND(imap_noop);        /* any.c */
-IMAP_COMMAND(imap_rename);      /* manage.c */
-IMAP_COMMAND(imap_search);      /* search.c */
-IMAP_COMMAND(imap_select);      /* select.c */
-IMAP_COMMAND(imap_status);      /* status.c */
-IMAP_COMMAND(imap_store);       /* store.c */
-IMAP_COMMAND(imap_subscribe);   /* manage.c */
-IMAP_COMMAND(imap_unselect);    /* expunge.c */
-IMAP_COMMAND(imap_unsubscribe); /* manage.c */
+IMAP_COMMAND(imap_append);       /* append.c */
+IMAP_COMMAND(imap_capability);   /* any.c */
+IMAP_COMMAND(imap_check);        /* any.c */
+IMAP_COMMAND(imap_close);        /* expunge.c */
+IMAP_COMMAND(imap_copy);         /* copy.c */
+IMAP_COMMAND(imap_create);       /* manage.c */
+IMAP_COMMAND(imap_delete);       /* manage.c */
+IMAP_COMMAND(imap_enable);       /* any.c */
+IMAP_COMMAND(imap_examine);      /* select.c */
+IMAP_COMMAND(imap_expunge);      /* expunge.c */
+IMAP_COMMAND(imap_fetch);        /* fetch.c */
+IMAP_COMMAND(imap_getquota);     /* quota.c */
+IMAP_COMMAND(imap_getquotaroot); /* quota.c */
+IMAP_COMMAND(imap_id);           /* any.c */
+IMAP_COMMAND(imap_idle);         /* idle.c */
+IMAP_COMMAND(imap_list);         /* list.c */
+IMAP_COMMAND(imap_logout);       /* any.c */
+IMAP_COMMAND(imap_lsub);         /* list.c */
+IMAP_COMMAND(imap_move);         /* copy.c */
+IMAP_COMMAND(imap_namespace);    /* list.c */
+IMAP_COMMAND(imap_noop);         /* any.c */
+IMAP_COMMAND(imap_rename);       /* manage.c */
+IMAP_COMMAND(imap_search);       /* search.c */
+IMAP_COMMAND(imap_select);       /* select.c */
+IMAP_COMMAND(imap_setquota);     /* quota.c */
+IMAP_COMMAND(imap_sort);         /* sort.c */
+IMAP_COMMAND(imap_status);       /* status.c */
+IMAP_COMMAND(imap_store);        /* store.c */
+IMAP_COMMAND(imap_subscribe);    /* manage.c */
+IMAP_COMMAND(imap_thread);       /* thread.c */
+IMAP_COMMAND(imap_unselect);     /* expunge.c */
+IMAP_COMMAND(imap_unsubscribe);  /* manage.c */
 
 /* ---- what the loop needs of some of them ----------------------------------
  */
@@ -87,8 +92,8 @@ void special_folders_make(struct imap_session *s);
 /* "\Sent" for "Sent", or NULL.                         RFC 6154 section 2 */
 const char *special_use_of(struct span name);
 
-/* After login, for the OK of the login and for CAPABILITY. */
-const char *imap_capabilities(void);
+/* "CAPABILITY ..." after login, for the OK of the login and for CAPABILITY. */
+void imap_capabilities_write(const struct imap_session *s, struct buf *out);
 
 /*
  * flag-list, or the flags of STORE without parentheses.

@@ -72,6 +72,8 @@ imap_expunge(struct imap_session *s, struct span args, struct err *err)
 	if (imap_end_parse(&args, err) == -1 || writable(s, err) == -1 ||
 	    session_sync(s, true, err) == -1)
 		return -1;
+	if (session_saved_get(s, &set, err) == -1)
+		return -1;
 	v = mailbox_view(s->mailbox);
 	count = view_count(v);
 	sequence_set_resolve(

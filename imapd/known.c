@@ -11,6 +11,7 @@ static const char versions[KNOWN_KINDS] = {
 	[KNOWN_STRUCTURE] = 2,
 	[KNOWN_BODY] = 2,
 	[KNOWN_HEADER] = 2,
+	[KNOWN_SORT] = 1,
 };
 
 _Static_assert(KNOWN_KINDS <= RECORD_KINDS, "records.h has too few kinds");
@@ -179,6 +180,8 @@ kind_make(enum known_kind kind, const struct known_source *source,
 	case KNOWN_HEADER:
 		known_header_make(source->fields, out);
 		break;
+	case KNOWN_SORT:
+		return known_sort_make(source, out, err);
 	case KNOWN_KINDS:
 		break;
 	}

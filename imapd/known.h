@@ -11,6 +11,7 @@
  *	KNOWN_BODY	the text of BODY
  *	KNOWN_HEADER	header fields that clients ask for, as they stand
  *			(known_header.c)
+ *	KNOWN_SORT	what SORT and THREAD compare (known_sort.c)
  *
  * Each record begins with its version; another one is as none.
  */
@@ -34,6 +35,7 @@ enum known_kind {
 	KNOWN_STRUCTURE,
 	KNOWN_BODY,
 	KNOWN_HEADER,
+	KNOWN_SORT,
 	KNOWN_KINDS
 };
 
@@ -109,5 +111,27 @@ int known_fields_make(
 /* Whether fields of this name are in the record, if the message has any. */
 bool known_header_has(struct span name);
 void known_header_make(struct span header_fields, struct buf *out);
+
+/* ---- KNOWN_SORT: known_sort.c ---- */
+
+/* RFC 5256 section 3 and RFC 5957 section 3; texts by text_casemap. */
+struct known_sort {
+	int64_t date; /* INTERNALDATE */
+	int64_t sent; /* RFC 5256 section 2.2 */
+	bool reply;   /* or forwarded */
+	struct span subject, from, to, cc, display_from, display_to;
+	/*
+	 * KNOWN_ID octets for each Message-ID: the front of its SHA-256, so
+	 * that equal ones are one and long ones cost no more than short ones.
+	 */
+	struct span message_id; /* empty: none */
+	struct span references; /* one behind the other */
+};
+#define KNOWN_ID 16
+/* False: it is no such record. */
+bool known_sort_parse(struct span value, struct known_sort *out);
+/* Appends it. */
+int known_sort_make(
+    const struct known_source *source, struct buf *out, struct err *err);
 
 #endif

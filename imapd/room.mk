@@ -22,11 +22,12 @@ imapd_libimapd_a_SOURCES = \
 	imapd/id.c imapd/id.h \
 	imapd/idle.c \
 	imapd/known.c imapd/known.h \
-	imapd/known_fields.c imapd/known_header.c \
-	imapd/list.c \
+	imapd/known_fields.c imapd/known_header.c imapd/known_sort.c \
+	imapd/list.c imapd/list.h imapd/list_parse.c \
 	imapd/manage.c \
 	imapd/parse.c imapd/parse.h \
 	imapd/pattern.c imapd/pattern.h \
+	imapd/quota.c \
 	imapd/reply.c imapd/reply.h \
 	imapd/search.c imapd/search.h \
 	imapd/search_match.c \
@@ -36,10 +37,12 @@ imapd_libimapd_a_SOURCES = \
 	imapd/select.c \
 	imapd/sequence.c imapd/sequence.h \
 	imapd/session.c imapd/session.h \
+	imapd/sort.c imapd/sort.h \
 	imapd/special.c \
-	imapd/status.c \
+	imapd/status.c imapd/status.h \
 	imapd/store.c \
-	imapd/sync.c
+	imapd/sync.c \
+	imapd/thread.c imapd/thread_link.c imapd/thread_link.h
 
 daemon_PROGRAMS += imapd/imapd
 imapd_imapd_SOURCES = imapd/main.c
@@ -58,6 +61,10 @@ tests_unit_test_imap_parse_LDADD = $(imap_test_ldadd) $(unit_ldadd)
 unit_tests += tests/unit/test_imap_fetch
 tests_unit_test_imap_fetch_SOURCES = tests/unit/test_imap_fetch.c
 tests_unit_test_imap_fetch_LDADD = $(imap_test_ldadd) $(unit_ldadd)
+
+unit_tests += tests/unit/test_imap_thread
+tests_unit_test_imap_thread_SOURCES = tests/unit/test_imap_thread.c
+tests_unit_test_imap_thread_LDADD = $(imap_test_ldadd) $(unit_ldadd)
 
 fuzz_targets += tests/fuzz/fuzz_mime
 tests_fuzz_fuzz_mime_SOURCES = tests/fuzz/fuzz_mime.c

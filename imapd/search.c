@@ -19,8 +19,8 @@ search_write(struct imap_session *s, const uint32_t *found, size_t count)
 	buf_append(&s->out, SPAN("\r\n"));
 }
 
-/* "* ESEARCH (TAG "a") [UID] ..."; nothing found: no MIN, MAX, ALL. */
-static void
+/* Nothing found: no MIN, MAX, ALL. */
+void
 esearch_write(struct imap_session *s, unsigned result, const uint32_t *found,
     size_t count)
 {
@@ -54,7 +54,19 @@ search_asks_cache(const struct search_key *k)
 	return false;
 }
 
+/* What "$" stands for in the keys. */
 static int
+saved_get(struct imap_session *s, struct search_key *k, struct err *err)
+{
+	for (; k != NULL; k = k->next) {
+		if (session_saved_get(s, &k->set, err) == -1 ||
+		    saved_get(s, k->keys, err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
 search_run(struct imap_session *s, const struct search_program *program,
     uint32_t **found_out, size_t *count_out, struct err *err)
 {
@@ -65,7 +77,7 @@ search_run(struct imap_session *s, const struct search_program *program,
 
 	*count_out = 0;
 	search_context_init(&c, s->mailbox);
-	if (found == NULL)
+	if (found == NULL || saved_get(s, program->keys, err) == -1)
 		return -1;
 	search_resolve(program, &c);
 	if (search_asks_cache(program->keys))
@@ -80,13 +92,35 @@ search_run(struct imap_session *s, const struct search_program *program,
 		if (search_matches(program, &c, i, &match, err) == -1)
 			return -1;
 		if (match)
-			found[(*count_out)++] = s->uid ? m->uid : i + 1;
+			found[(*count_out)++] = i;
 	}
 	if (c.unreadable > 0)
 		log_error(&s->log, "messages not searched",
 		    log_u64("count", c.unreadable), log_err(&c.unreadable_err));
 	*found_out = found;
 	return 0;
+}
+
+/*
+ * RFC 5182 section 2.4: with MIN or MAX, and neither ALL nor COUNT, only those
+ * are saved.
+ */
+static int
+search_save(struct imap_session *s, unsigned result, const uint32_t *found,
+    size_t count, struct err *err)
+{
+	const unsigned all = SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT;
+	uint32_t ends[2];
+	size_t kept = 0;
+
+	if ((result & all) != 0 || count == 0 ||
+	    (result & (SEARCH_RETURN_MIN | SEARCH_RETURN_MAX)) == 0)
+		return session_saved_set(s, found, count, err);
+	if ((result & SEARCH_RETURN_MIN) != 0)
+		ends[kept++] = found[0];
+	if ((result & SEARCH_RETURN_MAX) != 0 && (kept == 0 || count > 1))
+		ends[kept++] = found[count - 1];
+	return session_saved_set(s, ends, kept, err);
 }
 
 int
@@ -101,11 +135,18 @@ imap_search(struct imap_session *s, struct span args, struct err *err)
 			session_code(s, "BADCHARSET");
 		return -1;
 	}
-	if (search_run(s, &program, &found, &count, err) == -1)
+	if (search_run(s, &program, &found, &count, err) == -1 ||
+	    ((program.result & SEARCH_RETURN_SAVE) != 0 &&
+		search_save(s, program.result, found, count, err) == -1)) {
+		/* RFC 5182 2.1: NO empties what was saved. */
+		if ((program.result & SEARCH_RETURN_SAVE) != 0)
+			(void)session_saved_set(s, NULL, 0, NULL);
 		return -1;
-	if (program.extended)
-		esearch_write(s, program.result, found, count);
-	else
+	}
+	session_numbers(s, found, count);
+	if (!program.extended)
 		search_write(s, found, count);
+	else if (program.result != SEARCH_RETURN_SAVE)
+		esearch_write(s, program.result, found, count);
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "common/arena.h"
 #include "common/buf.h"
@@ -34,6 +35,8 @@ enum search_kind {
 	SEARCH_UID,      /* set */
 	SEARCH_LARGER,   /* number */
 	SEARCH_SMALLER,
+	SEARCH_OLDER, /* number of seconds: INTERNALDATE  RFC 5032 */
+	SEARCH_YOUNGER,
 	SEARCH_BEFORE, /* day: INTERNALDATE */
 	SEARCH_ON,
 	SEARCH_SINCE,
@@ -64,6 +67,7 @@ enum { /* RETURN of RFC 4731 */
 	SEARCH_RETURN_MAX = 1 << 1,
 	SEARCH_RETURN_ALL = 1 << 2,
 	SEARCH_RETURN_COUNT = 1 << 3,
+	SEARCH_RETURN_SAVE = 1 << 4, /* RFC 5182 */
 };
 
 struct search_program {
@@ -83,6 +87,18 @@ struct search_program {
 int search_parse(struct span *in, struct arena *a, struct search_program *out,
     struct err *err);
 
+/*
+ * The same in two steps, for commands with arguments of their own between
+ * RETURN and the charset (SORT, THREAD): what stands in front, if it does,
+ * and
+ *
+ *	SP charset 1*(SP search-key)
+ */
+int search_return_parse(struct span *in, struct arena *a,
+    struct search_program *out, struct err *err);
+int search_criteria_parse(struct span *in, struct arena *a,
+    struct search_program *out, struct err *err);
+
 struct mailbox;
 struct record_reader;
 struct search_match;
@@ -101,6 +117,7 @@ struct search_context {
 	uint32_t count, uid_largest;
 	size_t unreadable;         /* how many could not be read */
 	struct err unreadable_err; /* the first one */
+	time_t now;
 };
 void search_context_init(struct search_context *c, struct mailbox *mailbox);
 void search_context_fini(struct search_context *c);
@@ -108,5 +125,16 @@ CLEANUP_DEFINE_VALUE(struct search_context, search_context_fini)
 void search_resolve(const struct search_program *p, struct search_context *c);
 int search_matches(const struct search_program *p, struct search_context *c,
     uint32_t index, bool *match_out, struct err *err);
+
+struct imap_session;
+/* The indexes of the messages that match, ascending, in the arena. */
+int search_run(struct imap_session *s, const struct search_program *program,
+    uint32_t **found_out, size_t *count_out, struct err *err);
+/*
+ * "* ESEARCH (TAG "a") [UID] ..." of numbers in the order of the result; the
+ * numbers of the smallest and the largest are those of MIN and MAX.
+ */
+void esearch_write(struct imap_session *s, unsigned result,
+    const uint32_t *numbers, size_t count);
 
 #endif

@@ -33,7 +33,7 @@ CLEANUP_DEFINE_VALUE(struct search_match, search_match_fini)
 void
 search_context_init(struct search_context *c, struct mailbox *mailbox)
 {
-	*c = (struct search_context){ .mailbox = mailbox };
+	*c = (struct search_context){ .mailbox = mailbox, .now = time(NULL) };
 	message_head_init(&c->head);
 	buf_init(&c->made, KNOWN_MADE_MAX);
 }
@@ -50,6 +50,8 @@ static void
 key_resolve(struct search_key *k, const struct search_context *c)
 {
 	for (; k != NULL; k = k->next) {
+		if (k->kind == SEARCH_SEQUENCE && k->set.saved)
+			k->kind = SEARCH_UID;
 		if (k->kind == SEARCH_SEQUENCE)
 			sequence_set_resolve(&k->set, c->count);
 		if (k->kind == SEARCH_UID)
@@ -214,6 +216,10 @@ match_date(struct search_match *m, const struct search_key *k)
 		match_problem(m, &err);
 		return false;
 	}
+	if (k->kind == SEARCH_OLDER)
+		return when <= m->c->now - (time_t)k->number;
+	if (k->kind == SEARCH_YOUNGER)
+		return when >= m->c->now - (time_t)k->number;
 	day = when / 86400 - (when % 86400 < 0);
 	return day_fits(day, k->kind, SEARCH_BEFORE, k->day);
 }
@@ -311,6 +317,8 @@ match_kind(struct search_match *m, const struct search_key *k)
 	case SEARCH_LARGER:
 	case SEARCH_SMALLER:
 		return match_size(m, k);
+	case SEARCH_OLDER:
+	case SEARCH_YOUNGER:
 	case SEARCH_BEFORE:
 	case SEARCH_ON:
 	case SEARCH_SINCE:

@@ -47,8 +47,9 @@ enum argument {
 	ARG_NEEDLE,
 	ARG_DATE,
 	ARG_NUMBER,
-	ARG_ATOM,   /* flag-keyword */
-	ARG_HEADER, /* header-fld-name SP astring */
+	ARG_SECONDS, /* nz-number */
+	ARG_ATOM,    /* flag-keyword */
+	ARG_HEADER,  /* header-fld-name SP astring */
 	ARG_SET,
 };
 
@@ -74,6 +75,7 @@ static const struct {
 	{ "KEYWORD", SEARCH_KEYWORD, ARG_ATOM, 0, NULL, false },
 	{ "LARGER", SEARCH_LARGER, ARG_NUMBER, 0, NULL, false },
 	{ "OLD", SEARCH_RECENT, ARG_NONE, 0, NULL, true },
+	{ "OLDER", SEARCH_OLDER, ARG_SECONDS, 0, NULL, false },
 	{ "ON", SEARCH_ON, ARG_DATE, 0, NULL, false },
 	{ "RECENT", SEARCH_RECENT, ARG_NONE, 0, NULL, false },
 	{ "SEEN", SEARCH_FLAGS, ARG_NONE, MESSAGE_SEEN, NULL, false },
@@ -92,6 +94,7 @@ static const struct {
 	{ "UNFLAGGED", SEARCH_FLAGS, ARG_NONE, MESSAGE_FLAGGED, NULL, true },
 	{ "UNKEYWORD", SEARCH_KEYWORD, ARG_ATOM, 0, NULL, true },
 	{ "UNSEEN", SEARCH_FLAGS, ARG_NONE, MESSAGE_SEEN, NULL, true },
+	{ "YOUNGER", SEARCH_YOUNGER, ARG_SECONDS, 0, NULL, false },
 };
 
 static int
@@ -118,6 +121,8 @@ argument_parse(struct parser *p, enum argument argument, struct search_key *k)
 		return imap_date_parse(&p->in, &k->day, p->err);
 	case ARG_NUMBER:
 		return imap_number_parse(&p->in, &k->number, p->err);
+	case ARG_SECONDS:
+		return imap_nz_number_parse(&p->in, &k->number, p->err);
 	case ARG_ATOM:
 		return imap_atom_parse(&p->in, &k->text, p->err);
 	default:
@@ -263,7 +268,7 @@ key_kind_parse(struct parser *p, struct search_key **out)
 
 	if (span_take_octet(&p->in, '('))
 		return group_parse(p, out);
-	if (c == '*' || (c >= '0' && c <= '9'))
+	if (c == '*' || c == '$' || (c >= '0' && c <= '9'))
 		return set_parse(p, out);
 	if (imap_atom_parse(&p->in, &name, p->err) == -1)
 		return -1;
@@ -300,7 +305,9 @@ static const struct {
 	{ "MAX", SEARCH_RETURN_MAX },
 	{ "ALL", SEARCH_RETURN_ALL },
 	{ "COUNT", SEARCH_RETURN_COUNT },
+	{ "SAVE", SEARCH_RETURN_SAVE },
 };
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
 
 /* "(" [option *(SP option)] ")", behind RETURN SP. */
 static int
@@ -320,10 +327,10 @@ return_parse(struct parser *p, struct search_program *out)
 
 		if (imap_atom_parse(&p->in, &name, p->err) == -1)
 			return -1;
-		while (
-		    i < 4 && !span_eq_nocase(name, span_str(options[i].name)))
+		while (i < OPTIONS &&
+		       !span_eq_nocase(name, span_str(options[i].name)))
 			i++;
-		if (i == 4)
+		if (i == OPTIONS)
 			return err_set(
 			    p->err, ERR_SYNTAX, "Unknown search option");
 		out->result |= options[i].bit;
@@ -338,29 +345,59 @@ charset_parse(struct parser *p)
 		return -1;
 	if (p->charset.len == 0 || !charset_known(p->charset))
 		return err_set(p->err, ERR_POLICY, "Unknown charset");
-	return imap_sp_parse(&p->in, p->err);
+	return 0;
+}
+
+int
+search_return_parse(struct span *in, struct arena *a,
+    struct search_program *out, struct err *err)
+{
+	struct parser p = { .in = *in, .arena = a, .err = err };
+
+	if (!span_take_nocase(&p.in, SPAN(" RETURN ")))
+		return 0;
+	if (return_parse(&p, out) == -1)
+		return -1;
+	*in = p.in;
+	return 0;
+}
+
+/* 1*(SP search-key), to the end. */
+static int
+program_parse(struct parser *p, struct span *in, struct search_program *out)
+{
+	if (imap_sp_parse(&p->in, p->err) == -1 ||
+	    list_parse(p, &out->keys) == -1 ||
+	    imap_end_parse(&p->in, p->err) == -1)
+		return -1;
+	*in = p->in;
+	return 0;
+}
+
+int
+search_criteria_parse(struct span *in, struct arena *a,
+    struct search_program *out, struct err *err)
+{
+	struct parser p = { .in = *in, .arena = a, .err = err };
+
+	if (imap_sp_parse(&p.in, err) == -1 || charset_parse(&p) == -1)
+		return -1;
+	return program_parse(&p, in, out);
 }
 
 int
 search_parse(struct span *in, struct arena *a, struct search_program *out,
     struct err *err)
 {
-	struct parser p = { .in = *in, .arena = a, .err = err };
 	struct search_program program = { .keys = NULL };
+	struct parser p = { .arena = a, .err = err };
 
-	if (imap_sp_parse(&p.in, err) == -1)
+	p.in = *in;
+	if (search_return_parse(&p.in, a, &program, err) == -1 ||
+	    (span_take_nocase(&p.in, SPAN(" CHARSET ")) &&
+		charset_parse(&p) == -1) ||
+	    program_parse(&p, in, &program) == -1)
 		return -1;
-	if (span_take_nocase(&p.in, SPAN("RETURN ")) &&
-	    (return_parse(&p, &program) == -1 ||
-		imap_sp_parse(&p.in, err) == -1))
-		return -1;
-	if (span_take_nocase(&p.in, SPAN("CHARSET ")) &&
-	    charset_parse(&p) == -1)
-		return -1;
-	if (list_parse(&p, &program.keys) == -1 ||
-	    imap_end_parse(&p.in, err) == -1)
-		return -1;
-	*in = p.in;
 	*out = program;
 	return 0;
 }

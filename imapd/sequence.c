@@ -51,6 +51,10 @@ sequence_set_parse(struct span *in, struct arena *a,
 	struct span rest = *in;
 	struct sequence_set set = { .count = 0 };
 
+	if (span_take_octet(in, '$')) {
+		*set_out = (struct sequence_set){ .saved = true };
+		return 0;
+	}
 	set.ranges =
 	    arena_array(a, seq_ranges_bound(rest), sizeof(*set.ranges), err);
 	if (set.ranges == NULL)

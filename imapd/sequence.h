@@ -27,9 +27,10 @@ struct sequence_range {
 struct sequence_set {
 	struct sequence_range *ranges; /* in the arena */
 	size_t count;
+	bool saved; /* "$" (RFC 5182): session_saved_get fills it in */
 };
 
-/* As written: order, overlaps and stars are kept. */
+/* As written: order, overlaps and stars are kept.  "$" has no ranges yet. */
 int sequence_set_parse(struct span *in, struct arena *a,
     struct sequence_set *set_out, struct err *err);
 

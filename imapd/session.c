@@ -349,7 +349,7 @@ session_greet(struct imap_session *s)
 
 	if (outcome == 0) {
 		special_folders_make(s);
-		buf_append_str(&s->code, imap_capabilities());
+		imap_capabilities_write(s, &s->code);
 		s->ok_text = "Logged in";
 		log_info(&s->log, "session started");
 	} else if (full) {

@@ -67,6 +67,8 @@ struct imap_session {
 	struct account *account;
 	struct mailbox *mailbox; /* selected, or NULL */
 	bool read_only;          /* by EXAMINE */
+	uint32_t *saved;         /* UIDs that SEARCH saved, ascending */
+	size_t saved_count;
 
 	/* The command under way (gather.c). */
 	enum gather_state gather;
@@ -162,6 +164,18 @@ struct messages {
 };
 int session_messages(struct imap_session *s, struct sequence_set *set,
     struct messages *out, struct err *err);
+/*
+ * "$" of a set that has it becomes UID ranges, in the arena, of what was
+ * saved; other sets stay.                               RFC 5182 section 2
+ */
+int session_saved_get(
+    struct imap_session *s, struct sequence_set *set, struct err *err);
+/* Saves the messages of these indexes; count 0: nothing. */
+int session_saved_set(struct imap_session *s, const uint32_t *indexes,
+    size_t count, struct err *err);
+/* In place, indexes become what the client calls the messages: sequence
+ * numbers, or UIDs in a UID command. */
+void session_numbers(struct imap_session *s, uint32_t *indexes, size_t count);
 /* Their UIDs, those of messages gone left out; in the arena. */
 int session_uids(struct imap_session *s, const struct messages *m,
     uint32_t **uids_out, size_t *count_out, struct err *err);

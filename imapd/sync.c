@@ -203,6 +203,9 @@ session_unselect(struct imap_session *s)
 	s->watching = false;
 	s->read_only = false;
 	s->resting = false;
+	free(s->saved);
+	s->saved = NULL;
+	s->saved_count = 0;
 }
 
 /* ---- sets ------------------------------------------------------------------
@@ -210,12 +213,10 @@ session_unselect(struct imap_session *s)
 
 /* The index range of a resolved range; false: it is empty. */
 static bool
-range_indexes(struct imap_session *s, const struct sequence_range *r,
+range_indexes(const struct view *v, bool uids, const struct sequence_range *r,
     uint32_t *first_out, uint32_t *end_out)
 {
-	const struct view *v = mailbox_view(s->mailbox);
-
-	if (s->uid) {
+	if (uids) {
 		*first_out = view_lower_bound(v, r->first);
 		*end_out = r->last == UINT32_MAX
 			       ? view_count(v)
@@ -228,22 +229,64 @@ range_indexes(struct imap_session *s, const struct sequence_range *r,
 }
 
 int
+session_saved_get(
+    struct imap_session *s, struct sequence_set *set, struct err *err)
+{
+	if (!set->saved)
+		return 0;
+	set->ranges =
+	    arena_array(&s->arena, s->saved_count, sizeof(*set->ranges), err);
+	if (set->ranges == NULL)
+		return -1;
+	set->count = s->saved_count;
+	for (size_t i = 0; i < s->saved_count; i++)
+		set->ranges[i] =
+		    (struct sequence_range){ s->saved[i], s->saved[i] };
+	return 0;
+}
+
+int
+session_saved_set(struct imap_session *s, const uint32_t *indexes, size_t count,
+    struct err *err)
+{
+	const struct view *v = mailbox_view(s->mailbox);
+	uint32_t *saved = NULL;
+
+	free(s->saved);
+	s->saved = NULL;
+	s->saved_count = 0;
+	if (count == 0)
+		return 0;
+	saved = reallocarray(NULL, count, sizeof(*saved));
+	if (saved == NULL)
+		return err_sys(err, "reallocarray");
+	for (size_t i = 0; i < count; i++)
+		saved[i] = view_at(v, indexes[i])->uid;
+	s->saved = saved;
+	s->saved_count = count;
+	return 0;
+}
+
+int
 session_messages(struct imap_session *s, struct sequence_set *set,
     struct messages *out, struct err *err)
 {
 	const struct view *v = mailbox_view(s->mailbox);
 	uint32_t count = view_count(v), largest = count, first, end;
+	bool uids = s->uid || set->saved;
 	size_t total = 0;
 
-	if (s->uid)
+	if (session_saved_get(s, set, err) == -1)
+		return -1;
+	if (uids)
 		largest =
 		    count == 0 ? view_uidnext(v) : view_at(v, count - 1)->uid;
 	sequence_set_resolve(set, largest);
-	if (!s->uid && (sequence_set_max(set) > count || set->count == 0))
+	if (!uids && (sequence_set_max(set) > count || set->count == 0))
 		return err_set(
 		    err, ERR_SYNTAX, "There is no message of that number");
 	for (size_t i = 0; i < set->count; i++) {
-		if (range_indexes(s, &set->ranges[i], &first, &end))
+		if (range_indexes(v, uids, &set->ranges[i], &first, &end))
 			total += end - first;
 	}
 	out->count = 0;
@@ -251,12 +294,22 @@ session_messages(struct imap_session *s, struct sequence_set *set,
 	if (out->indexes == NULL)
 		return -1;
 	for (size_t i = 0; i < set->count; i++) {
-		if (!range_indexes(s, &set->ranges[i], &first, &end))
+		if (!range_indexes(v, uids, &set->ranges[i], &first, &end))
 			continue;
 		while (first < end)
 			out->indexes[out->count++] = first++;
 	}
 	return 0;
+}
+
+void
+session_numbers(struct imap_session *s, uint32_t *indexes, size_t count)
+{
+	const struct view *v = mailbox_view(s->mailbox);
+
+	for (size_t i = 0; i < count; i++)
+		indexes[i] =
+		    s->uid ? view_at(v, indexes[i])->uid : indexes[i] + 1;
 }
 
 int

@@ -2,6 +2,7 @@
 #include "mime/charset.h"
 
 #include <stdlib.h>
+#include <unicode/uchar.h>
 #include <unicode/ucnv.h>
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
@@ -165,49 +166,116 @@ charset_decode(
 	return buf_check(utf8_out, err);
 }
 
+/* Appends UTF-16 as UTF-8 in that form of normalization. */
+static int
+normalized_append(const UNormalizer2 *n, const UChar *units, int32_t len,
+    struct buf *out, struct err *err)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	int32_t made_len = unorm2_normalize(n, units, len, NULL, 0, &status);
+	CLEANUP(mem_free) UChar *made = NULL;
+
+	if (status != U_BUFFER_OVERFLOW_ERROR && U_FAILURE(status))
+		return err_set(err, ERR_TEMP, "normalization");
+	status = U_ZERO_ERROR;
+	made = malloc(((size_t)made_len + 1) * sizeof(UChar));
+	if (made == NULL)
+		return err_sys(err, "malloc");
+	made_len = unorm2_normalize(n, units, len, made, made_len + 1, &status);
+	if (U_FAILURE(status))
+		return err_set(err, ERR_TEMP, "normalization");
+	utf16_append(made, made_len, out);
+	return buf_check(out, err);
+}
+
+/* The caller frees. */
+static UChar *
+utf16_new(struct span utf8, int32_t *len_out, struct err *err)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	/* A unit for each octet at most. */
+	int32_t cap = (int32_t)utf8.len + 1;
+	UChar *units = malloc((size_t)cap * sizeof(UChar));
+
+	if (units == NULL)
+		(void)err_sys(err, "malloc");
+	else
+		(void)u_strFromUTF8WithSub(units, cap, len_out, utf8.p,
+		    (int32_t)utf8.len, 0xfffd, NULL, &status);
+	return units;
+}
+
 static int
 unicode_fold(struct span utf8, struct buf *out, struct err *err)
 {
 	UErrorCode status = U_ZERO_ERROR;
 	const UNormalizer2 *n = unorm2_getNFKCCasefoldInstance(&status);
-	/* A unit for each octet at most; folding may make it longer. */
-	int32_t cap = (int32_t)utf8.len + 1, len = 0, folded_len;
-	CLEANUP(mem_free) UChar *units = malloc((size_t)cap * sizeof(UChar));
-	CLEANUP(mem_free) UChar *folded = NULL;
+	int32_t len = 0;
+	CLEANUP(mem_free) UChar *units = utf16_new(utf8, &len, err);
 
-	if (units == NULL || U_FAILURE(status))
-		return err_set(err, ERR_TEMP, "case folding");
-	(void)u_strFromUTF8WithSub(
-	    units, cap, &len, utf8.p, (int32_t)utf8.len, 0xfffd, NULL, &status);
-	folded_len = unorm2_normalize(n, units, len, NULL, 0, &status);
-	if (status != U_BUFFER_OVERFLOW_ERROR && U_FAILURE(status))
-		return err_set(err, ERR_TEMP, "case folding");
-	status = U_ZERO_ERROR;
-	folded = malloc(((size_t)folded_len + 1) * sizeof(UChar));
-	if (folded == NULL)
-		return err_sys(err, "malloc");
-	folded_len =
-	    unorm2_normalize(n, units, len, folded, folded_len + 1, &status);
+	if (units == NULL)
+		return -1;
 	if (U_FAILURE(status))
 		return err_set(err, ERR_TEMP, "case folding");
-	utf16_append(folded, folded_len, out);
-	return buf_check(out, err);
+	return normalized_append(n, units, len, out, err);
+}
+
+static int
+unicode_casemap(struct span utf8, struct buf *out, struct err *err)
+{
+	UErrorCode status = U_ZERO_ERROR;
+	const UNormalizer2 *n = unorm2_getNFKDInstance(&status);
+	int32_t len = 0, points_len = 0;
+	CLEANUP(mem_free) UChar *units = utf16_new(utf8, &len, err);
+	CLEANUP(mem_free) UChar32 *points = NULL;
+	CLEANUP(mem_free) UChar *title = NULL;
+
+	if (units == NULL)
+		return -1;
+	points = malloc(((size_t)len + 1) * sizeof(UChar32));
+	title = malloc(((size_t)len * 2 + 1) * sizeof(UChar));
+	if (points == NULL || title == NULL)
+		return err_sys(err, "malloc");
+	(void)u_strToUTF32WithSub(
+	    points, len + 1, &points_len, units, len, 0xfffd, NULL, &status);
+	for (int32_t i = 0; i < points_len; i++)
+		points[i] = u_totitle(points[i]);
+	(void)u_strFromUTF32WithSub(title, len * 2 + 1, &len, points,
+	    points_len, 0xfffd, NULL, &status);
+	if (U_FAILURE(status))
+		return err_set(err, ERR_TEMP, "case mapping");
+	return normalized_append(n, title, len, out, err);
+}
+
+/* ASCII is its own normal form. */
+static int
+text_map(struct span utf8, char (*ascii_map)(char),
+    int (*unicode_map)(struct span, struct buf *, struct err *),
+    struct buf *out, struct err *err)
+{
+	char *room;
+
+	if (utf8.len > INT32_MAX / 8)
+		return err_set(err, ERR_LIMIT, "text too long to compare");
+	if (!is_ascii(utf8))
+		return unicode_map(utf8, out, err);
+	room = buf_reserve(out, utf8.len);
+	if (room == NULL)
+		return buf_check(out, err);
+	for (size_t i = 0; i < utf8.len; i++)
+		room[i] = ascii_map(utf8.p[i]);
+	buf_commit(out, utf8.len);
+	return 0;
 }
 
 int
 text_fold(struct span utf8, struct buf *out, struct err *err)
 {
-	char *room;
+	return text_map(utf8, ascii_lower, unicode_fold, out, err);
+}
 
-	if (utf8.len > INT32_MAX / 8)
-		return err_set(err, ERR_LIMIT, "text too long to fold");
-	if (!is_ascii(utf8))
-		return unicode_fold(utf8, out, err);
-	room = buf_reserve(out, utf8.len);
-	if (room == NULL)
-		return buf_check(out, err);
-	for (size_t i = 0; i < utf8.len; i++)
-		room[i] = ascii_lower(utf8.p[i]);
-	buf_commit(out, utf8.len);
-	return 0;
+int
+text_casemap(struct span utf8, struct buf *out, struct err *err)
+{
+	return text_map(utf8, ascii_upper, unicode_casemap, out, err);
 }

@@ -36,4 +36,10 @@ int charset_decode(
  */
 int text_fold(struct span utf8, struct buf *out, struct err *err);
 
+/*
+ * Appends UTF-8 text in the form in which it is sorted, octet by octet: each
+ * character's titlecase, decomposed (i;unicode-casemap).  RFC 5051 section 2
+ */
+int text_casemap(struct span utf8, struct buf *out, struct err *err);
+
 #endif

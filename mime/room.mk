@@ -12,7 +12,9 @@ mime_libmime_a_SOURCES = \
 	mime/downgrade.c mime/downgrade.h \
 	mime/date.c mime/date.h mime/date_parse.c \
 	mime/header.c mime/header.h \
+	mime/msgid.c mime/msgid.h \
 	mime/received.c mime/received.h \
+	mime/subject.c mime/subject.h \
 	mime/xtext.c mime/xtext.h
 
 unit_tests += tests/unit/test_header
