@@ -2,6 +2,7 @@
 /* Commands of any state: CAPABILITY NOOP CHECK LOGOUT ID ENABLE. */
 #include "imapd/command.h"
 #include "imapd/id.h"
+#include "imapd/modseq.h"
 #include "imapd/reply.h"
 
 /*
@@ -10,7 +11,8 @@
  */
 static const char capabilities[] =
     "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN "
-    "UNSELECT UIDPLUS MOVE SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE "
+    "UNSELECT UIDPLUS MOVE CONDSTORE QRESYNC SPECIAL-USE LIST-EXTENDED "
+    "LIST-STATUS STATUS=SIZE "
     "ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT "
     "THREAD=REFERENCES THREAD=REFS QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE "
     "APPENDLIMIT=";
@@ -76,18 +78,30 @@ imap_id(struct imap_session *s, struct span args, struct err *err)
 /*
  * enable = "ENABLE" 1*(SP capability)                  RFC 5161 section 3.1
  *
- * None of our extensions needs enabling, so none is ever in the answer.
+ * What there is nothing to enable of is left out of the answer.
  */
 int
 imap_enable(struct imap_session *s, struct span args, struct err *err)
 {
+	bool condstore = false, qresync = false;
 	struct span capability;
 
 	do {
 		if (imap_sp_parse(&args, err) == -1 ||
 		    imap_atom_parse(&args, &capability, err) == -1)
 			return -1;
+		condstore |= span_eq_nocase(capability, SPAN("CONDSTORE"));
+		qresync |= span_eq_nocase(capability, SPAN("QRESYNC"));
 	} while (args.len > 0);
-	buf_append(&s->out, SPAN("* ENABLED\r\n"));
+	buf_append(&s->out, SPAN("* ENABLED"));
+	if (condstore)
+		buf_append(&s->out, SPAN(" CONDSTORE"));
+	if (qresync)
+		buf_append(&s->out, SPAN(" QRESYNC"));
+	buf_append(&s->out, SPAN("\r\n"));
+	/* RFC 7162 section 3.2.3 */
+	s->qresync |= qresync;
+	if (condstore || qresync)
+		session_condstore(s);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* COPY and MOVE.                 RFC 3501 6.4.7, RFC 6851, RFC 4315 (COPYUID)
  */
 #include "imapd/command.h"
+#include "imapd/modseq.h"
 
 /* Looks at a mailbox that others empty at the same time. */
 #define COPY_TRIES 5
@@ -112,5 +113,5 @@ imap_move(struct imap_session *s, struct span args, struct err *err)
 		copyuid_write(&copied, &s->out);
 		buf_append(&s->out, SPAN("] Moved\r\n"));
 	}
-	return 0;
+	return s->condstore ? session_highest_code(s, err) : 0;
 }

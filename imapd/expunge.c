@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* EXPUNGE, UID EXPUNGE, CLOSE, UNSELECT.  RFC 3501 6.4.2-3, 4315, 3691 */
 #include "imapd/command.h"
+#include "imapd/modseq.h"
 
 /*
  * UIDs, in the arena, of the messages marked \Deleted; among: only those in
@@ -78,7 +79,10 @@ imap_expunge(struct imap_session *s, struct span args, struct err *err)
 	count = view_count(v);
 	sequence_set_resolve(
 	    &set, count == 0 ? view_uidnext(v) : view_at(v, count - 1)->uid);
-	return expunge(s, s->uid ? &set : NULL, err);
+	if (expunge(s, s->uid ? &set : NULL, err) == -1)
+		return -1;
+	/* RFC 7162 sections 3.2.7, 3.2.9 */
+	return s->condstore ? session_highest_code(s, err) : 0;
 }
 
 int

@@ -4,6 +4,7 @@
 
 #include "imapd/command.h"
 #include "imapd/fetch_message.h"
+#include "imapd/modseq.h"
 
 /* \Seen for what was read, in one go; the client was told already. */
 static int
@@ -30,9 +31,48 @@ fetch_mark_seen(struct fetch *f, struct err *err)
 	}
 	own.letters = letters;
 	if (mailbox_flags(s->mailbox, f->seen, f->seen_count, FLAGS_ADD,
-		MESSAGE_SEEN, err) == -1)
+		MESSAGE_SEEN, err) == -1 ||
+	    session_sync_own(s, &own, err) == -1)
 		return -1;
-	return session_sync_own(s, &own, err);
+	/* RFC 7162 section 3.2.4: of the flags it was told alone. */
+	for (size_t i = 0; s->condstore && i < f->seen_count; i++) {
+		if (view_find(mailbox_view(s->mailbox), f->seen[i], &index))
+			session_modseq_write(s, index);
+	}
+	return 0;
+}
+
+/* The messages that have changed since. */
+static void
+changed_only(const struct imap_session *s, uint64_t since, struct messages *m)
+{
+	const struct view *v = mailbox_view(s->mailbox);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		if (view_at(v, m->indexes[i])->change > since)
+			m->indexes[kept++] = m->indexes[i];
+	}
+	m->count = kept;
+}
+
+/* CHANGEDSINCE and VANISHED; the set is resolved. */
+static int
+modifiers_run(struct fetch *f, const struct sequence_set *set,
+    struct messages *m, struct err *err)
+{
+	struct imap_session *s = f->s;
+
+	if (f->request.vanished && (!s->uid || !s->qresync))
+		return err_set(err, ERR_SYNTAX,
+		    "VANISHED needs UID FETCH and QRESYNC enabled");
+	if (f->request.modseq)
+		session_condstore(s);
+	if (f->request.has_since)
+		changed_only(s, f->request.since, m);
+	if (f->request.vanished)
+		vanished_write(s, set, 1);
+	return 0;
 }
 
 static int
@@ -66,6 +106,7 @@ imap_fetch(struct imap_session *s, struct span args, struct err *err)
 	    fetch_request_parse(&args, &s->arena, &f.request, err) == -1 ||
 	    imap_end_parse(&args, err) == -1 ||
 	    session_messages(s, &set, &m, err) == -1 ||
+	    modifiers_run(&f, &set, &m, err) == -1 ||
 	    fetch_run(&f, &m, err) == -1)
 		return -1;
 	if (f.unreadable > 0) {

@@ -46,6 +46,7 @@ enum fetch_kind {
 	FETCH_ENVELOPE,
 	FETCH_BODY, /* structure without extensions */
 	FETCH_BODYSTRUCTURE,
+	FETCH_MODSEQ, /* RFC 7162 */
 	FETCH_SECTION,
 };
 
@@ -67,9 +68,16 @@ struct fetch_request {
 	bool date, size;
 	bool cached;   /* the cache may be of use */
 	bool set_seen; /* an item that is not BODY.PEEK is there */
+	bool modseq;   /* MODSEQ is among the items, or CHANGEDSINCE is there */
+	/* Modifiers, RFC 7162 sections 3.1.4.1 and 3.2.6. */
+	bool has_since, vanished;
+	uint64_t since;
 };
 
-/* What stands behind the sequence set, without the SP in front. */
+/* What stands behind the sequence set, without the SP in front:
+ *
+ *	items [SP "(" modifier *(SP modifier) ")"]
+ */
 int fetch_request_parse(struct span *in, struct arena *a,
     struct fetch_request *out, struct err *err);
 

@@ -294,6 +294,16 @@ flags_item(struct message_fetch *m)
 }
 
 static void
+modseq_item(struct message_fetch *m)
+{
+	struct buf *out = &m->f->s->out;
+
+	buf_append(out, SPAN("MODSEQ ("));
+	buf_append_u64(out, m->message->change);
+	buf_append_octet(out, ')');
+}
+
+static void
 number_item(struct buf *out, struct span name, uint64_t number)
 {
 	buf_append(out, name);
@@ -339,6 +349,9 @@ item_write(
 		text_item(
 		    out, SPAN("BODYSTRUCTURE "), m->known[KNOWN_STRUCTURE]);
 		break;
+	case FETCH_MODSEQ:
+		modseq_item(m);
+		break;
 	case FETCH_SECTION:
 		return section_item(m, item, err);
 	}
@@ -381,6 +394,10 @@ message_write(struct message_fetch *m, struct err *err)
 			s->quit = true;
 			return -1;
 		}
+	}
+	if (f->request.modseq && !item_asked(&f->request, FETCH_MODSEQ)) {
+		buf_append_str(&s->out, m->between);
+		modseq_item(m);
 	}
 	buf_append(&s->out, SPAN(")\r\n"));
 	session_out(s);

@@ -2,6 +2,7 @@
 #include "imapd/fetch.h"
 
 #include "imapd/known.h"
+#include "imapd/modseq.h"
 #include "imapd/parse.h"
 #include "imapd/reply.h"
 
@@ -176,6 +177,7 @@ static const struct {
 	{ "BODYSTRUCTURE", FETCH_BODYSTRUCTURE, 0, true },
 	{ "ENVELOPE", FETCH_ENVELOPE, 0, true },
 	{ "FLAGS", FETCH_FLAGS, 0, true },
+	{ "MODSEQ", FETCH_MODSEQ, 0, true },
 	{ "UID", FETCH_UID, 0, true },
 	{ "BODY", FETCH_BODY, 0, true },
 };
@@ -282,6 +284,9 @@ item_add(struct fetch_request *r, const struct fetch_item *item)
 	case FETCH_FLAGS:
 	case FETCH_UID:
 		break;
+	case FETCH_MODSEQ:
+		r->modseq = true;
+		break;
 	case FETCH_INTERNALDATE:
 		r->date = true;
 		break;
@@ -322,7 +327,7 @@ macro_take(struct span *in, struct fetch_request *r)
 		struct span rest = *in;
 
 		if (!span_take_nocase(&rest, span_str(macros[i].name)) ||
-		    rest.len > 0)
+		    (rest.len > 0 && rest.p[0] != ' '))
 			continue;
 		for (size_t j = 0; j < macros[i].len; j++)
 			item_add(
@@ -332,6 +337,34 @@ macro_take(struct span *in, struct fetch_request *r)
 		return true;
 	}
 	return false;
+}
+
+/* [SP "(" modifier *(SP modifier) ")"] */
+static int
+modifiers_parse(struct span *in, struct fetch_request *r, struct err *err)
+{
+	struct span name;
+
+	if (!span_take_nocase(in, SPAN(" (")))
+		return 0;
+	do {
+		if (imap_atom_parse(in, &name, err) == -1)
+			return -1;
+		if (span_eq_nocase(name, SPAN("VANISHED"))) {
+			r->vanished = true;
+			continue;
+		}
+		if (!span_eq_nocase(name, SPAN("CHANGEDSINCE")))
+			return err_set(
+			    err, ERR_SYNTAX, "Unknown FETCH modifier");
+		r->has_since = r->modseq = true;
+		if (imap_sp_parse(in, err) == -1 ||
+		    imap_modseq_parse(in, &r->since, err) == -1)
+			return -1;
+	} while (span_take_octet(in, ' '));
+	if (r->vanished && !r->has_since)
+		return err_set(err, ERR_SYNTAX, "VANISHED needs CHANGEDSINCE");
+	return imap_octet_parse(in, ')', err);
 }
 
 int
@@ -360,6 +393,8 @@ fetch_request_parse(struct span *in, struct arena *a, struct fetch_request *out,
 		if (list && imap_octet_parse(&rest, ')', err) == -1)
 			return -1;
 	}
+	if (modifiers_parse(&rest, &r, err) == -1)
+		return -1;
 	request_settle(&r);
 	*in = rest;
 	*out = r;

@@ -292,7 +292,8 @@ host_new(struct daemon *d, struct host **host_out, struct err *err)
 	const struct imapd_conf *conf = daemon_section(d);
 	struct store_options options = { .path =
 					     daemon_conf(d)->store_directory,
-		.cache_octets = conf->view_memory };
+		.cache_octets = conf->view_memory,
+		.modseqs = true };
 
 	if (host == NULL)
 		return err_sys(err, "session process");

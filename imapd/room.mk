@@ -25,6 +25,7 @@ imapd_libimapd_a_SOURCES = \
 	imapd/known_fields.c imapd/known_header.c imapd/known_sort.c \
 	imapd/list.c imapd/list.h imapd/list_parse.c \
 	imapd/manage.c \
+	imapd/modseq.c imapd/modseq.h \
 	imapd/parse.c imapd/parse.h \
 	imapd/pattern.c imapd/pattern.h \
 	imapd/quota.c \
@@ -75,3 +76,8 @@ fuzz_targets += tests/fuzz/fuzz_imap_command
 tests_fuzz_fuzz_imap_command_SOURCES = tests/fuzz/fuzz_imap_command.c
 tests_fuzz_fuzz_imap_command_LDADD = $(imap_test_ldadd)
 tests_fuzz_fuzz_imap_command_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+fuzz_targets += tests/fuzz/fuzz_imap_sort
+tests_fuzz_fuzz_imap_sort_SOURCES = tests/fuzz/fuzz_imap_sort.c
+tests_fuzz_fuzz_imap_sort_LDADD = $(imap_test_ldadd)
+tests_fuzz_fuzz_imap_sort_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

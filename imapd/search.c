@@ -3,12 +3,14 @@
 #include "imapd/search.h"
 
 #include "imapd/command.h"
+#include "imapd/modseq.h"
 #include "imapd/reply.h"
 #include "store/records.h"
 
-/* "* SEARCH" *(SP nz-number) */
+/* "* SEARCH" *(SP nz-number) [SP "(" "MODSEQ" SP number ")"] */
 static void
-search_write(struct imap_session *s, const uint32_t *found, size_t count)
+search_write(struct imap_session *s, const uint32_t *found, size_t count,
+    uint64_t modseq)
 {
 	buf_append(&s->out, SPAN("* SEARCH"));
 	for (size_t i = 0; i < count; i++) {
@@ -16,13 +18,43 @@ search_write(struct imap_session *s, const uint32_t *found, size_t count)
 		buf_append_u64(&s->out, found[i]);
 		session_out(s);
 	}
+	if (modseq != 0) {
+		buf_append(&s->out, SPAN(" (MODSEQ "));
+		buf_append_u64(&s->out, modseq);
+		buf_append_octet(&s->out, ')');
+	}
 	buf_append(&s->out, SPAN("\r\n"));
+}
+
+uint64_t
+search_modseq(struct imap_session *s, const struct search_program *program,
+    const uint32_t *indexes, size_t count)
+{
+	const unsigned ends = SEARCH_RETURN_MIN | SEARCH_RETURN_MAX;
+	const unsigned all = SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT;
+	const struct view *v = mailbox_view(s->mailbox);
+	bool whole = !program->extended || (program->result & all) != 0 ||
+		     (program->result & ends) == 0;
+	uint64_t highest = 0;
+
+	for (size_t i = 0; program->modseq && i < count; i++) {
+		uint64_t modseq = view_at(v, indexes[i])->change;
+		bool told =
+		    whole ||
+		    (i == 0 && (program->result & SEARCH_RETURN_MIN) != 0) ||
+		    (i + 1 == count &&
+			(program->result & SEARCH_RETURN_MAX) != 0);
+
+		if (told && modseq > highest)
+			highest = modseq;
+	}
+	return highest;
 }
 
 /* Nothing found: no MIN, MAX, ALL. */
 void
 esearch_write(struct imap_session *s, unsigned result, const uint32_t *found,
-    size_t count)
+    size_t count, uint64_t modseq)
 {
 	buf_append(&s->out, SPAN("* ESEARCH (TAG "));
 	imap_string_write(&s->out, s->tag);
@@ -39,6 +71,10 @@ esearch_write(struct imap_session *s, unsigned result, const uint32_t *found,
 	}
 	if ((result & SEARCH_RETURN_COUNT) != 0)
 		buf_append_fmt(&s->out, " COUNT %zu", count);
+	if (modseq != 0) {
+		buf_append(&s->out, SPAN(" MODSEQ "));
+		buf_append_u64(&s->out, modseq);
+	}
 	buf_append(&s->out, SPAN("\r\n"));
 }
 
@@ -127,6 +163,7 @@ int
 imap_search(struct imap_session *s, struct span args, struct err *err)
 {
 	struct search_program program;
+	uint64_t modseq;
 	uint32_t *found;
 	size_t count;
 
@@ -143,10 +180,13 @@ imap_search(struct imap_session *s, struct span args, struct err *err)
 			(void)session_saved_set(s, NULL, 0, NULL);
 		return -1;
 	}
+	if (program.modseq)
+		session_condstore(s);
+	modseq = search_modseq(s, &program, found, count);
 	session_numbers(s, found, count);
 	if (!program.extended)
-		search_write(s, found, count);
+		search_write(s, found, count, modseq);
 	else if (program.result != SEARCH_RETURN_SAVE)
-		esearch_write(s, program.result, found, count);
+		esearch_write(s, program.result, found, count, modseq);
 	return 0;
 }

@@ -33,6 +33,7 @@ enum search_kind {
 	SEARCH_KEYWORD,  /* text */
 	SEARCH_SEQUENCE, /* set */
 	SEARCH_UID,      /* set */
+	SEARCH_MODSEQ,   /* modseq                         RFC 7162 3.1.5 */
 	SEARCH_LARGER,   /* number */
 	SEARCH_SMALLER,
 	SEARCH_OLDER, /* number of seconds: INTERNALDATE  RFC 5032 */
@@ -56,6 +57,7 @@ struct search_key {
 	bool not ;
 	uint64_t letters;
 	uint32_t number;
+	uint64_t modseq;
 	int32_t day;
 	struct span field, text;
 	struct sequence_set set;
@@ -74,6 +76,7 @@ struct search_program {
 	struct search_key *keys;
 	bool extended;   /* RETURN was there: answer ESEARCH */
 	unsigned result; /* SEARCH_RETURN_* */
+	bool modseq;     /* MODSEQ is among the keys */
 };
 
 /*
@@ -135,6 +138,13 @@ int search_run(struct imap_session *s, const struct search_program *program,
  * numbers of the smallest and the largest are those of MIN and MAX.
  */
 void esearch_write(struct imap_session *s, unsigned result,
-    const uint32_t *numbers, size_t count);
+    const uint32_t *numbers, size_t count, uint64_t modseq);
+/*
+ * The highest MODSEQ of what the result tells of these indexes; 0: no key
+ * asked for it, or nothing was found.       RFC 7162 sections 3.1.5, 3.1.10
+ */
+uint64_t search_modseq(struct imap_session *s,
+    const struct search_program *program, const uint32_t *indexes,
+    size_t count);
 
 #endif

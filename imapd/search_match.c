@@ -314,6 +314,8 @@ match_kind(struct search_match *m, const struct search_key *k)
 		return sequence_set_has(&k->set, m->index + 1);
 	case SEARCH_UID:
 		return sequence_set_has(&k->set, m->message->uid);
+	case SEARCH_MODSEQ:
+		return m->message->change >= k->modseq;
 	case SEARCH_LARGER:
 	case SEARCH_SMALLER:
 		return match_size(m, k);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "imapd/search.h"
 
+#include "imapd/modseq.h"
 #include "imapd/parse.h"
 #include "mime/charset.h"
 #include "store/message.h"
@@ -10,6 +11,7 @@ struct parser {
 	struct arena *arena;
 	struct span charset;
 	unsigned depth, keys;
+	bool modseq;
 	struct err *err;
 };
 
@@ -48,8 +50,9 @@ enum argument {
 	ARG_DATE,
 	ARG_NUMBER,
 	ARG_SECONDS, /* nz-number */
-	ARG_ATOM,    /* flag-keyword */
-	ARG_HEADER,  /* header-fld-name SP astring */
+	ARG_MODSEQ,
+	ARG_ATOM,   /* flag-keyword */
+	ARG_HEADER, /* header-fld-name SP astring */
 	ARG_SET,
 };
 
@@ -74,6 +77,7 @@ static const struct {
 	{ "HEADER", SEARCH_HEADER, ARG_HEADER, 0, NULL, false },
 	{ "KEYWORD", SEARCH_KEYWORD, ARG_ATOM, 0, NULL, false },
 	{ "LARGER", SEARCH_LARGER, ARG_NUMBER, 0, NULL, false },
+	{ "MODSEQ", SEARCH_MODSEQ, ARG_MODSEQ, 0, NULL, false },
 	{ "OLD", SEARCH_RECENT, ARG_NONE, 0, NULL, true },
 	{ "OLDER", SEARCH_OLDER, ARG_SECONDS, 0, NULL, false },
 	{ "ON", SEARCH_ON, ARG_DATE, 0, NULL, false },
@@ -96,6 +100,26 @@ static const struct {
 	{ "UNSEEN", SEARCH_FLAGS, ARG_NONE, MESSAGE_SEEN, NULL, true },
 	{ "YOUNGER", SEARCH_YOUNGER, ARG_SECONDS, 0, NULL, false },
 };
+
+/*
+ * [entry-name SP entry-type-req SP] mod-sequence-valzer
+ *
+ * There is one MODSEQ for all flags of a message: which is meant changes
+ * nothing.
+ */
+static int
+modseq_parse(struct parser *p, uint64_t *out)
+{
+	struct span name;
+
+	if (p->in.len > 0 && p->in.p[0] == '"' &&
+	    (imap_string_parse(&p->in, p->arena, &name, p->err) == -1 ||
+		imap_sp_parse(&p->in, p->err) == -1 ||
+		imap_atom_parse(&p->in, &name, p->err) == -1 ||
+		imap_sp_parse(&p->in, p->err) == -1))
+		return -1;
+	return imap_modseq_parse(&p->in, out, p->err);
+}
 
 static int
 argument_parse(struct parser *p, enum argument argument, struct search_key *k)
@@ -123,6 +147,9 @@ argument_parse(struct parser *p, enum argument argument, struct search_key *k)
 		return imap_number_parse(&p->in, &k->number, p->err);
 	case ARG_SECONDS:
 		return imap_nz_number_parse(&p->in, &k->number, p->err);
+	case ARG_MODSEQ:
+		p->modseq = true;
+		return modseq_parse(p, &k->modseq);
 	case ARG_ATOM:
 		return imap_atom_parse(&p->in, &k->text, p->err);
 	default:
@@ -370,6 +397,7 @@ program_parse(struct parser *p, struct span *in, struct search_program *out)
 	    list_parse(p, &out->keys) == -1 ||
 	    imap_end_parse(&p->in, p->err) == -1)
 		return -1;
+	out->modseq = p->modseq;
 	*in = p->in;
 	return 0;
 }

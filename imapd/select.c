@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SELECT and EXAMINE.                             RFC 3501 6.3.1, 6.3.2 */
 #include "imapd/command.h"
+#include "imapd/modseq.h"
 #include "imapd/reply.h"
 
 int
@@ -44,22 +45,35 @@ selected_write(struct imap_session *s)
 	    "* OK [UIDVALIDITY %u] UIDs valid\r\n"
 	    "* OK [UIDNEXT %u] Predicted next UID\r\n",
 	    view_uidvalidity(v), view_uidnext(v));
+	session_highest_write(s);
+}
+
+/* The mailbox that was selected; RFC 7162 section 3.2.11. */
+static void
+close_selected(struct imap_session *s)
+{
+	if (s->mailbox != NULL)
+		buf_append(
+		    &s->out, SPAN("* OK [CLOSED] Previous mailbox closed\r\n"));
+	session_unselect(s);
 }
 
 static int
 open_mailbox(
     struct imap_session *s, struct span args, bool read_only, struct err *err)
 {
+	struct select_parameters parameters;
 	struct span name;
 
 	/* A SELECT answered NO leaves nothing selected (RFC 3501 6.3.1). */
 	if (session_mailbox_parse(s, &args, &name, err) == -1 ||
+	    select_parameters_parse(s, &args, &parameters, err) == -1 ||
 	    imap_end_parse(&args, err) == -1) {
 		if (err->kind != ERR_SYNTAX)
-			session_unselect(s);
+			close_selected(s);
 		return -1;
 	}
-	session_unselect(s);
+	close_selected(s);
 	if (mailbox_open(s->account, name,
 		read_only ? MAILBOX_READ : MAILBOX_WRITE, &s->mailbox,
 		err) == -1) {
@@ -68,7 +82,12 @@ open_mailbox(
 		return -1;
 	}
 	s->read_only = read_only;
+	if (parameters.condstore)
+		s->condstore = true;
+	if (s->condstore)
+		mailbox_track(s->mailbox);
 	selected_write(s);
+	select_resync(s, &parameters);
 	session_code(s, read_only ? "READ-ONLY" : "READ-WRITE");
 	return 0;
 }

@@ -67,6 +67,8 @@ struct imap_session {
 	struct account *account;
 	struct mailbox *mailbox; /* selected, or NULL */
 	bool read_only;          /* by EXAMINE */
+	bool condstore;          /* RFC 7162 section 3.1 */
+	bool qresync;            /* section 3.2 */
 	uint32_t *saved;         /* UIDs that SEARCH saved, ascending */
 	size_t saved_count;
 
@@ -145,8 +147,10 @@ struct sync_own {
 };
 int session_sync_own(
     struct imap_session *s, const struct sync_own *own, struct err *err);
-/* "* n FETCH (FLAGS ...)", with the UID after a UID command. */
+/* "* n FETCH (FLAGS ...)", with the UID after a UID command, and with UID and
+ * MODSEQ for who asked for that; or without the FLAGS. */
 void session_flags_write(struct imap_session *s, uint32_t index);
+void session_modseq_write(struct imap_session *s, uint32_t index);
 /* "* FLAGS" and "* OK [PERMANENTFLAGS]". */
 void session_mailbox_flags_write(struct imap_session *s);
 /* Ends the selection without a word. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "imapd/command.h"
+#include "imapd/modseq.h"
 #include "imapd/search.h"
 
 /* ---- what is compared ------------------------------------------------------
@@ -275,15 +276,21 @@ sort_run(struct imap_session *s, struct sorting *sorting, uint32_t *found,
 	return 0;
 }
 
-/* "* SORT" *(SP nz-number) */
+/* "* SORT" *(SP nz-number) [SP "(" "MODSEQ" SP number ")"] */
 static void
-sort_write(struct imap_session *s, const uint32_t *numbers, size_t count)
+sort_write(struct imap_session *s, const uint32_t *numbers, size_t count,
+    uint64_t modseq)
 {
 	buf_append(&s->out, SPAN("* SORT"));
 	for (size_t i = 0; i < count; i++) {
 		buf_append_octet(&s->out, ' ');
 		buf_append_u64(&s->out, numbers[i]);
 		session_out(s);
+	}
+	if (modseq != 0) {
+		buf_append(&s->out, SPAN(" (MODSEQ "));
+		buf_append_u64(&s->out, modseq);
+		buf_append_octet(&s->out, ')');
 	}
 	buf_append(&s->out, SPAN("\r\n"));
 }
@@ -293,6 +300,7 @@ imap_sort(struct imap_session *s, struct span args, struct err *err)
 {
 	struct search_program program = { .keys = NULL };
 	struct sorting sorting = { .count = 0 };
+	uint64_t modseq;
 	uint32_t *found;
 	size_t count;
 
@@ -308,10 +316,13 @@ imap_sort(struct imap_session *s, struct span args, struct err *err)
 	if (search_run(s, &program, &found, &count, err) == -1 ||
 	    sort_run(s, &sorting, found, count, err) == -1)
 		return -1;
+	if (program.modseq)
+		session_condstore(s);
+	modseq = search_modseq(s, &program, found, count);
 	session_numbers(s, found, count);
 	if (program.extended)
-		esearch_write(s, program.result, found, count);
+		esearch_write(s, program.result, found, count, modseq);
 	else
-		sort_write(s, found, count);
+		sort_write(s, found, count, modseq);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "imapd/command.h"
 #include "imapd/known.h"
+#include "imapd/modseq.h"
 #include "imapd/reply.h"
 #include "store/records.h"
 
@@ -17,6 +18,7 @@ enum {
 	STATUS_SIZE = 1 << 6,
 	STATUS_DELETED_STORAGE = 1 << 7,
 	STATUS_APPENDLIMIT = 1 << 8,
+	STATUS_HIGHESTMODSEQ = 1 << 9,
 	/* The messages must be looked at, one by one. */
 	STATUS_WALK = STATUS_SIZE | STATUS_DELETED_STORAGE,
 };
@@ -34,6 +36,7 @@ static const struct {
 	{ "SIZE", STATUS_SIZE },
 	{ "DELETED-STORAGE", STATUS_DELETED_STORAGE },
 	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
+	{ "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
 };
 #define ATTRIBUTES (sizeof(attributes) / sizeof(attributes[0]))
 
@@ -127,6 +130,8 @@ status_value(const struct imap_session *s, const struct mailbox_status *status,
 		return sizes->deleted;
 	case STATUS_APPENDLIMIT:
 		return s->message_max;
+	case STATUS_HIGHESTMODSEQ:
+		return status->change;
 	default:
 		return status->unseen;
 	}
@@ -144,6 +149,8 @@ status_write(
 	    ((items & STATUS_WALK) != 0 &&
 		sizes_get(s, name, &sizes, err) == -1))
 		return -1;
+	if ((items & STATUS_HIGHESTMODSEQ) != 0)
+		session_condstore(s);
 	buf_append(&s->out, SPAN("* STATUS "));
 	imap_mailbox_write(&s->out, name);
 	buf_append(&s->out, SPAN(" ("));

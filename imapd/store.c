@@ -1,16 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* STORE.                                          RFC 3501 section 6.4.6 */
 #include "imapd/command.h"
+#include "imapd/modseq.h"
 
 struct store_args {
 	struct sequence_set set;
 	enum flags_change change;
 	bool silent;
 	struct imap_flags flags;
+	uint64_t since; /* UNCHANGEDSINCE, or UINT64_MAX */
 };
 
+/* RFC 7162 section 3.1.3 */
+static int
+modifier_parse(struct span *in, struct store_args *out, struct err *err)
+{
+	out->since = UINT64_MAX;
+	if (!span_take_nocase(in, SPAN(" (")))
+		return 0;
+	if (!span_take_nocase(in, SPAN("UNCHANGEDSINCE ")))
+		return err_set(err, ERR_SYNTAX, "UNCHANGEDSINCE expected");
+	if (imap_modseq_parse(in, &out->since, err) == -1)
+		return -1;
+	return imap_octet_parse(in, ')', err);
+}
+
 /*
- * store = "STORE" SP sequence-set SP store-att-flags
+ * store = "STORE" SP sequence-set [SP "(" "UNCHANGEDSINCE" SP number ")"]
+ *         SP store-att-flags
  * store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP
  *                   (flag-list / (flag *(SP flag)))
  */
@@ -20,6 +37,7 @@ store_parse(struct imap_session *s, struct span args, struct store_args *out,
 {
 	if (imap_sp_parse(&args, err) == -1 ||
 	    sequence_set_parse(&args, &s->arena, &out->set, err) == -1 ||
+	    modifier_parse(&args, out, err) == -1 ||
 	    imap_sp_parse(&args, err) == -1)
 		return -1;
 	out->change = FLAGS_SET;
@@ -103,33 +121,87 @@ expectation(struct imap_session *s, const struct store_args *a,
 	return 0;
 }
 
+/* Changes the flags; *modified, in the arena: UIDs left as they are. */
+static int
+store_run(struct imap_session *s, const struct store_args *a,
+    const struct sync_own *own, uint32_t **modified, size_t *modified_count,
+    struct err *err)
+{
+	*modified_count = 0;
+	*modified = arena_array(&s->arena, own->count, sizeof(uint32_t), err);
+	if (*modified == NULL)
+		return -1;
+	return mailbox_flags_since(s->mailbox, own->uids, own->count, a->change,
+	    a->flags.letters, a->since, *modified, modified_count, err);
+}
+
+/* What the client is told of each message it named and that was changed. */
+static void
+stored_write(struct imap_session *s, const struct store_args *a,
+    const struct messages *m, const uint32_t *modified, size_t count)
+{
+	const struct view *v = mailbox_view(s->mailbox);
+	size_t next = 0;
+
+	for (size_t i = 0; i < m->count && !s->quit; i++) {
+		const struct message *message = view_at(v, m->indexes[i]);
+
+		while (next < count && modified[next] < message->uid)
+			next++;
+		if ((message->letters & MESSAGE_GONE) != 0 ||
+		    (next < count && modified[next] == message->uid))
+			continue;
+		if (!a->silent)
+			session_flags_write(s, m->indexes[i]);
+		else if (s->condstore)
+			session_modseq_write(s, m->indexes[i]);
+	}
+}
+
+/* "MODIFIED" SP set, as the client names messages. */
+static void
+modified_code(struct imap_session *s, uint32_t *modified, size_t count)
+{
+	const struct view *v = mailbox_view(s->mailbox);
+	uint32_t index;
+
+	for (size_t i = 0; !s->uid && i < count; i++) {
+		if (view_find(v, modified[i], &index))
+			modified[i] = index + 1;
+	}
+	buf_clear(&s->code);
+	buf_append(&s->code, SPAN("MODIFIED "));
+	sequence_set_format(modified, count, &s->code);
+}
+
 int
 imap_store(struct imap_session *s, struct span args, struct err *err)
 {
 	struct store_args a = { .silent = false };
 	struct sync_own own;
 	struct messages m;
+	uint32_t *modified;
+	size_t count;
 
 	if (store_parse(s, args, &a, err) == -1 ||
 	    session_messages(s, &a.set, &m, err) == -1)
 		return -1;
 	if (s->read_only)
 		return err_set(err, ERR_POLICY, "Mailbox is read-only");
+	if (a.since != UINT64_MAX)
+		session_condstore(s);
 	if (keyword_letters(s, &a, err) == -1 ||
 	    expectation(s, &a, &m, &own, err) == -1 ||
-	    mailbox_flags(s->mailbox, own.uids, own.count, a.change,
-		a.flags.letters, err) == -1 ||
+	    store_run(s, &a, &own, &modified, &count, err) == -1 ||
 	    session_sync_own(s, &own, err) == -1)
 		return -1;
-	for (size_t i = 0; !a.silent && i < m.count; i++) {
-		if ((view_at(mailbox_view(s->mailbox), m.indexes[i])->letters &
-			MESSAGE_GONE) == 0)
-			session_flags_write(s, m.indexes[i]);
-	}
+	stored_write(s, &a, &m, modified, count);
 	if (own.count < m.count && !s->uid) {
 		session_code(s, "EXPUNGEISSUED");
 		return err_set(
 		    err, ERR_POLICY, "Some messages are no longer there");
 	}
+	if (count > 0)
+		modified_code(s, modified, count);
 	return 0;
 }

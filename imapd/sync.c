@@ -16,18 +16,40 @@
 struct news {
 	struct imap_session *s;
 	const struct sync_own *own;
-	uint32_t *changed; /* sequence numbers */
-	size_t changed_len, changed_cap;
+	struct numbers {
+		uint32_t *items;
+		size_t len, cap;
+	} changed, vanished; /* sequence numbers; UIDs */
 	bool exists, keywords;
 	bool failed;
 };
+
+static void
+number_add(struct news *n, struct numbers *to, uint32_t number)
+{
+	if (to->len == to->cap) {
+		size_t cap = to->cap == 0 ? 64 : 2 * to->cap;
+		uint32_t *more = reallocarray(to->items, cap, sizeof(*more));
+
+		if (more == NULL) {
+			n->failed = true;
+			return;
+		}
+		to->items = more;
+		to->cap = cap;
+	}
+	to->items[to->len++] = number;
+}
 
 static void
 news_expunged(void *arg, uint32_t seq, uint32_t uid)
 {
 	struct news *n = arg;
 
-	(void)uid;
+	if (n->s->qresync) {
+		number_add(n, &n->vanished, uid);
+		return;
+	}
 	buf_append_fmt(&n->s->out, "* %u EXPUNGE\r\n", seq);
 	session_out(n->s);
 }
@@ -47,18 +69,7 @@ news_flags(void *arg, uint32_t seq, const struct message *message)
 	struct news *n = arg;
 
 	(void)message;
-	if (n->changed_len == n->changed_cap) {
-		size_t cap = n->changed_cap == 0 ? 64 : 2 * n->changed_cap;
-		uint32_t *more = reallocarray(n->changed, cap, sizeof(*more));
-
-		if (more == NULL) {
-			n->failed = true;
-			return;
-		}
-		n->changed = more;
-		n->changed_cap = cap;
-	}
-	n->changed[n->changed_len++] = seq;
+	number_add(n, &n->changed, seq);
 }
 
 static void
@@ -77,18 +88,43 @@ static const struct mailbox_events news_events = {
 	.keywords = news_keywords,
 };
 
+/* Up to where the items of the response's end go. */
+static const struct message *
+fetch_begin(struct imap_session *s, uint32_t index)
+{
+	const struct message *m = view_at(mailbox_view(s->mailbox), index);
+
+	buf_append_fmt(&s->out, "* %u FETCH (", index + 1);
+	if (s->uid || s->qresync)
+		buf_append_fmt(&s->out, "UID %u ", m->uid);
+	return m;
+}
+
 void
 session_flags_write(struct imap_session *s, uint32_t index)
 {
-	const struct view *v = mailbox_view(s->mailbox);
-	const struct message *m = view_at(v, index);
+	const struct message *m = fetch_begin(s, index);
 
-	buf_append_fmt(&s->out, "* %u FETCH (", index + 1);
-	if (s->uid)
-		buf_append_fmt(&s->out, "UID %u ", m->uid);
 	buf_append(&s->out, SPAN("FLAGS "));
-	imap_flags_write(&s->out, v, m->letters, mailbox_recent(s->mailbox, m));
+	imap_flags_write(&s->out, mailbox_view(s->mailbox), m->letters,
+	    mailbox_recent(s->mailbox, m));
+	if (s->condstore) {
+		buf_append(&s->out, SPAN(" MODSEQ ("));
+		buf_append_u64(&s->out, m->change);
+		buf_append_octet(&s->out, ')');
+	}
 	buf_append(&s->out, SPAN(")\r\n"));
+	session_out(s);
+}
+
+void
+session_modseq_write(struct imap_session *s, uint32_t index)
+{
+	const struct message *m = fetch_begin(s, index);
+
+	buf_append(&s->out, SPAN("MODSEQ ("));
+	buf_append_u64(&s->out, m->change);
+	buf_append(&s->out, SPAN("))\r\n"));
 	session_out(s);
 }
 
@@ -146,13 +182,19 @@ news_write(struct news *n)
 	struct imap_session *s = n->s;
 	const struct view *v = mailbox_view(s->mailbox);
 
+	if (n->vanished.len > 0) {
+		buf_append(&s->out, SPAN("* VANISHED "));
+		sequence_set_format(
+		    n->vanished.items, n->vanished.len, &s->out);
+		buf_append(&s->out, SPAN("\r\n"));
+	}
 	if (n->exists)
 		buf_append_fmt(&s->out, "* %u EXISTS\r\n* %u RECENT\r\n",
 		    view_count(v), mailbox_recent_count(s->mailbox));
 	if (n->keywords)
 		session_mailbox_flags_write(s);
-	for (size_t i = 0; i < n->changed_len; i++) {
-		uint32_t seq = n->changed[i];
+	for (size_t i = 0; i < n->changed.len; i++) {
+		uint32_t seq = n->changed.items[i];
 
 		if (seq >= 1 && seq <= view_count(v) &&
 		    !own_knows(n->own, view_at(v, seq - 1)))
@@ -176,7 +218,8 @@ sync_run(struct imap_session *s, bool expunges, const struct sync_own *own,
 		    s->mailbox, expunges, &news_events, &n, err);
 	if (outcome == 0)
 		news_write(&n);
-	free(n.changed);
+	free(n.changed.items);
+	free(n.vanished.items);
 	if (n.failed)
 		return err_set(err, ERR_TEMP, "out of memory");
 	return outcome;

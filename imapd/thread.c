@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* THREAD.                                          RFC 5256 section 3 */
 #include "imapd/command.h"
+#include "imapd/modseq.h"
 #include "imapd/search.h"
 #include "imapd/sort.h"
 #include "imapd/thread_link.h"
@@ -139,6 +140,8 @@ imap_thread(struct imap_session *s, struct span args, struct err *err)
 	if (messages == NULL || thread_link(algorithm, messages,
 				    (uint32_t)count, &a, &thread, err) == -1)
 		return -1;
+	if (program.modseq)
+		session_condstore(s);
 	session_numbers(s, found, count);
 	buf_append(&s->out, SPAN("* THREAD"));
 	for (uint32_t n = thread.root; n != THREAD_NONE;

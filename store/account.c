@@ -82,6 +82,7 @@ store_new(const struct store_options *options, struct store **store_out,
 	}
 	s->cache_octets = options->cache_octets;
 	s->listener = options->listener;
+	s->modseqs = options->modseqs;
 	s->lock_wait_ms =
 	    options->lock_wait_ms != 0 ? options->lock_wait_ms : LOCK_WAIT_MS;
 	s->pid = getpid();

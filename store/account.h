@@ -53,6 +53,7 @@ struct store_options {
 	 */
 	size_t cache_octets;
 	unsigned lock_wait_ms; /* for dovecot-uidlist.lock; 0: 60 seconds */
+	bool modseqs; /* keep them over the end of the process (modseq.c) */
 	struct store_listener listener;
 };
 

@@ -9,6 +9,7 @@
 #include "store/inside.h"
 #include "store/kept_private.h"
 #include "store/message.h"
+#include "store/modseq.h"
 
 struct edits {
 	struct view_edit *items;
@@ -50,7 +51,7 @@ edits_publish(
 		at += len;
 	}
 	folder_saw_own_change(f);
-	facts.change = f->change + 1;
+	facts.change = folder_next_change(f);
 	if (view_derive(v, &facts, e->items, e->count, NULL, 0, &next, err) ==
 	    -1) {
 		/* The files have changed all the same: look again. */
@@ -167,6 +168,17 @@ int
 mailbox_flags(struct mailbox *m, const uint32_t *uids, size_t count,
     enum flags_change change, uint64_t letters, struct err *err)
 {
+	size_t none = 0;
+
+	return mailbox_flags_since(
+	    m, uids, count, change, letters, UINT64_MAX, NULL, &none, err);
+}
+
+int
+mailbox_flags_since(struct mailbox *m, const uint32_t *uids, size_t count,
+    enum flags_change change, uint64_t letters, uint64_t since,
+    uint32_t *modified, size_t *modified_count, struct err *err)
+{
 	struct folder *f = m->folder;
 	CLEANUP(edits_fini) struct edits e = { 0 };
 	CLEANUP(view_unref) struct view *v = NULL;
@@ -183,7 +195,11 @@ mailbox_flags(struct mailbox *m, const uint32_t *uids, size_t count,
 		for (size_t i = 0; i < count && flagged == 0; i++) {
 			uint32_t index;
 
-			if (view_find(v, uids[i], &index))
+			if (!view_find(v, uids[i], &index))
+				continue;
+			if (view_at(v, index)->change > since)
+				modified[(*modified_count)++] = uids[i];
+			else
 				flagged = flag_one(f, v, index, change, letters,
 				    &e, &flag_err);
 		}
@@ -232,7 +248,7 @@ keyword_make(
 			return -1;
 	}
 	facts.keywords = more != NULL ? more : known;
-	facts.change = f->change + 1;
+	facts.change = folder_next_change(f);
 	if (view_derive(v, &facts, NULL, 0, NULL, 0, &next, err) == -1)
 		return -1;
 	f->change = facts.change;

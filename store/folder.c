@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "store/filename.h"
 #include "store/inside.h"
+#include "store/modseq.h"
 
 struct folder *
 folder_new(struct account *a, const char *directory)
@@ -147,6 +148,8 @@ folder_publish(struct folder *f, struct view *v)
 	f->packed = NULL;
 	(void)pthread_mutex_unlock(&f->mutex);
 	view_unref(old);
+	if (f->saved_change != 0 && f->saved_change != view_change(v))
+		modseq_forget(f);
 }
 
 int

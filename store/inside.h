@@ -57,6 +57,7 @@ struct store {
 	char *path;
 	int fd;
 	size_t cache_octets;
+	bool modseqs;
 	struct store_listener listener;
 	unsigned lock_wait_ms;
 	char hostname[256]; /* as it stands in file names and locks */
@@ -137,6 +138,8 @@ struct folder {
 	} uidlist;
 	struct disk_stamp keywords_stamp;
 	uint64_t change; /* the last number given to a view */
+	uint64_t saved_change; /* of hikyaku-modseq; 0: there is none */
+	_Atomic bool tracked;  /* somebody asked for MODSEQs */
 
 	/* watch.mutex: */
 	int watch_new, watch_cur; /* -1: none */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/inside.h"
+#include "store/modseq.h"
 
 int
 mailbox_open(struct account *a, struct span name, enum mailbox_mode mode,
@@ -50,6 +51,8 @@ mailbox_close(struct mailbox *m)
 	view_unref(m->view);
 	packed_unref(m->packed);
 	free(m->recent);
+	if (f->tracked && f->account->store->modseqs)
+		modseq_save(f);
 	folder_release(f);
 	free(m);
 }
@@ -271,6 +274,7 @@ mailbox_status(struct account *a, struct span name,
 		.deleted = view_count_letters(v, MESSAGE_DELETED),
 		.uidnext = view_uidnext(v),
 		.uidvalidity = view_uidvalidity(v),
+		.change = view_change(v),
 	};
 	memcpy(status_out->mailbox_id, view_mailbox_id(v), 33);
 	for (uint32_t i = 0; i < view_count(v); i++) {

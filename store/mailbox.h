@@ -111,6 +111,14 @@ enum flags_change {
  */
 int mailbox_flags(struct mailbox *m, const uint32_t *uids, size_t count,
     enum flags_change change, uint64_t letters, struct err *err);
+/*
+ * The same, but for messages that have changed since (their number is
+ * greater): they are left as they are, and *modified (room for count) gets
+ * their UIDs.                                    RFC 7162 section 3.1.3
+ */
+int mailbox_flags_since(struct mailbox *m, const uint32_t *uids, size_t count,
+    enum flags_change change, uint64_t letters, uint64_t since,
+    uint32_t *modified, size_t *modified_count, struct err *err);
 
 /*
  * The number of a keyword, made if it is not there.  An atom of 1 to 100
@@ -147,12 +155,19 @@ int mailbox_copy(struct mailbox *m, const uint32_t *uids, size_t count,
     struct span to, bool move, struct mailbox_copied *copied_out,
     struct err *err);
 
+/*
+ * Somebody wants the change numbers as MODSEQs (RFC 7162): they are kept when
+ * nobody has the mailbox open any more (store_options.modseqs).
+ */
+void mailbox_track(struct mailbox *m);
+
 /* ---- status ---- */
 
 struct mailbox_status {
 	uint32_t messages, recent, unseen, deleted;
 	uint32_t uidnext, uidvalidity;
 	uint64_t size_octets; /* sum of the known virtual sizes */
+	uint64_t change;      /* view_change: HIGHESTMODSEQ */
 	char mailbox_id[33];
 };
 /* STATUS without selecting: opens as MAILBOX_READ, counts, closes. */

@@ -45,7 +45,7 @@
 /* Read only, except for the store itself. */
 struct message {
 	uint64_t letters;
-	uint64_t change; /* the view's change number when it last changed */
+	uint64_t change; /* the view's when it last changed: its MODSEQ */
 	/* Octets as a client sees them (every line ending CRLF), if known. */
 	_Atomic uint64_t size_virtual;
 	_Atomic uint64_t size_physical; /* octets in the file, if known */

@@ -25,6 +25,7 @@ store_libstore_a_SOURCES = \
 	store/maildirsize.c store/maildirsize.h \
 	store/marker.c store/marker.h \
 	store/message.h \
+	store/modseq.c store/modseq.h \
 	store/mutf7.c \
 	store/name.c store/name.h \
 	store/owner.c \

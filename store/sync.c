@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "store/inside.h"
+#include "store/modseq.h"
 #include "store/sync_private.h"
 #include "store/uidlist.h"
 #include "store/uidvalidity.h"
@@ -83,6 +84,12 @@ sync_facts(struct sync *s, struct err *err)
 	struct known_list *k = &s->known;
 	struct view_facts *facts = &s->facts;
 
+	if (s->saved && k->uidvalidity != view_uidvalidity(s->rested)) {
+		/* Of another mailbox that had this name. */
+		view_unref(s->rested);
+		s->rested = NULL;
+		before = NULL;
+	}
 	if (before != NULL)
 		*facts = view_facts(before);
 	if (before != NULL && k->whole && k->uidvalidity != 0 &&
@@ -109,7 +116,7 @@ sync_facts(struct sync *s, struct err *err)
 	if (keywordfile_read(s->f, &s->keywords, err) == -1)
 		return -1;
 	facts->keywords = s->keywords;
-	facts->change = s->f->change + 1;
+	facts->change = folder_next_change(s->f);
 	return 0;
 }
 
@@ -146,7 +153,7 @@ folder_add(
 		return err_set(err, ERR_LIMIT, "no UID is left");
 	for (size_t i = 0; i < count; i++)
 		adds[i].uid = facts.uidnext++;
-	facts.change = f->change + 1;
+	facts.change = folder_next_change(f);
 	if (view_derive(v, &facts, NULL, 0, adds, count, &next, err) == -1)
 		return -1;
 	if (append_adds(f, adds, count, err) == -1) {
@@ -184,11 +191,28 @@ nothing_changed(const struct sync *s)
 	       keywords_equal(s->keywords, view_facts(s->old).keywords);
 }
 
+/* The messages and letters are those of the rested view. */
+static bool
+as_rested(const struct sync *s)
+{
+	if (s->rested == NULL || s->add_count != view_count(s->rested) ||
+	    s->facts.uidnext != view_uidnext(s->rested))
+		return false;
+	for (size_t i = 0; i < s->add_count; i++) {
+		if (s->adds[i].change == 0)
+			return false;
+	}
+	return true;
+}
+
 static int
 sync_publish(struct sync *s, bool write, struct err *err)
 {
 	struct view *v;
 
+	/* What was saved is how it is: HIGHESTMODSEQ stays. */
+	if (s->saved && as_rested(s))
+		s->facts.change = view_change(s->rested);
 	if (view_derive(s->old, &s->facts, s->edits, s->edit_count, s->adds,
 		s->add_count, &v, err) == -1)
 		return -1;
@@ -256,6 +280,13 @@ sync_begin(struct sync *s, struct err *err)
 	(void)pthread_mutex_lock(&f->mutex);
 	packed = packed_ref(f->packed);
 	(void)pthread_mutex_unlock(&f->mutex);
+	if (s->old == NULL && packed == NULL && f->account->store->modseqs &&
+	    (packed = modseq_load(f)) != NULL) {
+		s->saved = f->tracked = true;
+		f->saved_change = packed_change(packed);
+		if (f->change < f->saved_change)
+			f->change = f->saved_change;
+	}
 	if (s->old == NULL && packed != NULL &&
 	    packed_open(packed, &s->rested, err) == -1) {
 		packed_unref(packed);
@@ -302,7 +333,7 @@ folder_sync(
 		done = sync_run(&s, move, &waited, err);
 	if (done == 0 && claimer != NULL && !s.short_of_room)
 		recent_claim(claimer, &s.scan);
-	if (done == 0 && move && s.old == NULL && s.rested == NULL)
+	if (done == 0 && move && s.old == NULL && (s.rested == NULL || s.saved))
 		leftovers_remove(f);
 	if (done == -1 || s.short_of_room) {
 		/* Not seen after all: everything is read again. */

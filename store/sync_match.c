@@ -68,7 +68,8 @@ uid_usable(const struct sync *s, uint32_t uid)
 
 	if (s->old != NULL)
 		return uid >= view_uidnext(s->old);
-	return s->rested == NULL || uid >= view_uidnext(s->rested) ||
+	return s->rested == NULL || s->saved ||
+	       uid >= view_uidnext(s->rested) ||
 	       view_find(s->rested, uid, &index);
 }
 

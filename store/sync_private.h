@@ -10,6 +10,7 @@ struct sync {
 	struct folder *f;
 	struct view *old;    /* NULL: first load, or all rested */
 	struct view *rested; /* what the sessions saw before they rested */
+	bool saved; /* or what was saved when the last one went (modseq.c) */
 	struct scan scan;
 	struct known_list known;
 	struct view_facts facts;

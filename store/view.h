@@ -42,7 +42,7 @@ uint32_t view_first_without(const struct view *v, uint64_t letter);
 
 uint32_t view_uidvalidity(const struct view *v);
 uint32_t view_uidnext(const struct view *v);
-/* Grows with every change of the mailbox in this process. */
+/* Grows with every change of the mailbox: HIGHESTMODSEQ (modseq.c). */
 uint64_t view_change(const struct view *v);
 /* The mailbox's own id (uidlist G), 32 hexadecimal digits. */
 const char *view_mailbox_id(const struct view *v);

@@ -96,6 +96,10 @@ struct packed *view_pack(const struct view *v); /* NULL: out of memory */
 int packed_open(
     const struct packed *p, struct view **view_out, struct err *err);
 size_t packed_memory(const struct packed *p);
+uint64_t packed_change(const struct packed *p);
+/* As octets, for this machine alone; keywords' names are left out. */
+void packed_write(const struct packed *p, struct buf *out);
+struct packed *packed_read(struct span octets); /* NULL: it is none */
 struct packed *packed_ref(struct packed *p);
 void packed_unref(struct packed *p);
 CLEANUP_DEFINE_PTR(struct packed, packed_unref)

@@ -10,6 +10,7 @@
  * Three octets a message, mostly.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/view_layout.h"
 
@@ -134,6 +135,69 @@ packed_open(const struct packed *p, struct view **view_out, struct err *err)
 	}
 	return view_derive(
 	    NULL, &p->facts, NULL, 0, adds, p->count, view_out, err);
+}
+
+uint64_t
+packed_change(const struct packed *p)
+{
+	return p->facts.change;
+}
+
+/* What stands before the text. */
+struct packed_head {
+	uint32_t uidvalidity, uidnext, count, zero;
+	uint64_t change, len;
+	char mailbox_id[40];
+};
+
+void
+packed_write(const struct packed *p, struct buf *out)
+{
+	struct packed_head head = {
+		.uidvalidity = p->facts.uidvalidity,
+		.uidnext = p->facts.uidnext,
+		.count = p->count,
+		.change = p->facts.change,
+		.len = p->len,
+	};
+	char octets[sizeof(head)];
+
+	memcpy(
+	    head.mailbox_id, p->facts.mailbox_id, sizeof(p->facts.mailbox_id));
+	memcpy(octets, &head, sizeof(head));
+	buf_append(out, span_of(octets, sizeof(octets)));
+	buf_append(out, span_of(p->text, p->len));
+}
+
+struct packed *
+packed_read(struct span octets)
+{
+	struct packed_head head;
+	struct packed *p;
+
+	if (octets.len < sizeof(head))
+		return NULL;
+	memcpy(&head, octets.p, sizeof(head));
+	octets = span_from(octets, sizeof(head));
+	/* A message has three octets or more. */
+	if (head.len != octets.len || head.count > octets.len / 3)
+		return NULL;
+	p = malloc(sizeof(*p) + octets.len);
+	if (p == NULL)
+		return NULL;
+	p->refs = 1;
+	p->facts = (struct view_facts){
+		.uidvalidity = head.uidvalidity,
+		.uidnext = head.uidnext,
+		.change = head.change,
+	};
+	memcpy(p->facts.mailbox_id, head.mailbox_id,
+	    sizeof(p->facts.mailbox_id) - 1);
+	p->count = head.count;
+	p->len = octets.len;
+	if (p->len > 0)
+		memcpy(p->text, octets.p, p->len);
+	return p;
 }
 
 size_t
