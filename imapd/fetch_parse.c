@@ -327,7 +327,7 @@ macro_take(struct span *in, struct fetch_request *r)
 		struct span rest = *in;
 
 		if (!span_take_nocase(&rest, span_str(macros[i].name)) ||
-		    (rest.len > 0 && rest.p[0] != ' '))
+		    (rest.len > 0 && !span_starts(rest, SPAN(" ("))))
 			continue;
 		for (size_t j = 0; j < macros[i].len; j++)
 			item_add(

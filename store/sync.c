@@ -282,7 +282,8 @@ sync_begin(struct sync *s, struct err *err)
 	(void)pthread_mutex_unlock(&f->mutex);
 	if (s->old == NULL && packed == NULL && f->account->store->modseqs &&
 	    (packed = modseq_load(f)) != NULL) {
-		s->saved = f->tracked = true;
+		s->saved = true;
+		f->tracked = true;
 		f->saved_change = packed_change(packed);
 		if (f->change < f->saved_change)
 			f->change = f->saved_change;

@@ -10,6 +10,7 @@
 #include "imapd/command.h"
 #include "imapd/fetch.h"
 #include "imapd/id.h"
+#include "imapd/list.h"
 #include "imapd/parse.h"
 #include "imapd/pattern.h"
 #include "imapd/search.h"
@@ -65,6 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span in = span_of((const char *)data, size), rest, out;
 	struct fetch_request request;
 	struct search_program program;
+	struct list_request list;
 	struct imap_flags flags;
 	time_t when;
 	bool ok;
@@ -78,6 +80,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(rest.len == in.len);
 	rest = in;
 	if (search_parse(&rest, &a, &program, NULL) == -1)
+		assert(rest.len == in.len);
+	rest = in;
+	if (list_request_parse(&rest, &a, &list, NULL) == -1)
+		assert(rest.len == in.len);
+	rest = in;
+	program = (struct search_program){ .keys = NULL };
+	if (search_criteria_parse(&rest, &a, &program, NULL) == -1)
 		assert(rest.len == in.len);
 	rest = in;
 	if (imap_mailbox_parse(&rest, &a, &out, &ok, NULL) == -1)

@@ -63,8 +63,8 @@ fuzz_threads(const uint8_t *data, size_t size)
 		if (refs > size - 4)
 			refs = size - 4;
 		messages[count] = (struct thread_message){
-			.message_id = span_of(
-			    ids[data[1]], data[1] == 0 ? 0 : KNOWN_ID),
+			.message_id =
+			    span_of(ids[data[1]], data[1] == 0 ? 0 : KNOWN_ID),
 			.subject = span_of("abc", data[2] % 4),
 			.reply = data[2] >= 128,
 			.date = data[3],
@@ -86,8 +86,7 @@ fuzz_threads(const uint8_t *data, size_t size)
 		arena_init(&a, 1 << 24);
 		assert(thread_link((enum thread_algorithm)algorithm, messages,
 			   count, &a, &t, NULL) == 0);
-		for (uint32_t n = t.root; n != THREAD_NONE;
-		     n = t.nodes[n].next)
+		for (uint32_t n = t.root; n != THREAD_NONE; n = t.nodes[n].next)
 			met += walk(&t, n, 0);
 		assert(met == count);
 	}
