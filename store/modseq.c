@@ -16,6 +16,8 @@
  *	file  = "HKMS" version crc packed
  *	crc   = CRC-32C of packed, 32 bits as they lie in memory
  */
+#include "store/modseq.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +26,6 @@
 #include "common/crc32c.h"
 #include "common/file.h"
 #include "store/inside.h"
-#include "store/modseq.h"
 
 #define FILE_NAME "hikyaku-modseq"
 #define FILE_MAGIC "HKMS\1"

@@ -116,7 +116,7 @@ def test_any_state(dial):
     assert m.ok(b"NOOP") == []
     assert m.ok(b'ID ("name" "test" "version" NIL)')[0].startswith(b"* ID (")
     assert m.ok(b"ID NIL")
-    assert m.ok(b"ENABLE CONDSTORE X-NOT") == [b"* ENABLED"]
+    assert m.ok(b"ENABLE X-NOT") == [b"* ENABLED"]
     assert m.ok(b"NAMESPACE") == [b'* NAMESPACE (("" "/")) NIL NIL']
     m.bad(b"FETCH 1 FLAGS")  # nothing is selected
     m.bad(b"XYZZY")
