@@ -33,6 +33,17 @@ struct purge {
 };
 
 static int
+help(FILE *out)
+{
+	(void)fputs("usage: hikyaku [-c file] store VERB ...\n\n"
+		    "    purge    [-q] [-r RATE] [-t SECONDS] [TENANT ...]\n"
+		    "             remove what is old in mailboxes\n"
+		    "    help     \n             this list\n",
+	    out);
+	return out == stdout ? WORK_DONE : WORK_USAGE;
+}
+
+static int
 usage(void)
 {
 	(void)fputs("usage: hikyaku [-c file] store purge [-q] [-r rate] "
@@ -305,7 +316,9 @@ store_purge(struct command_context *ctx, int argc, char **argv)
 int
 hikyaku_store(struct command_context *ctx, int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "help") == 0)
+		return help(stdout);
 	if (argc < 2 || strcmp(argv[1], "purge") != 0)
-		return usage();
+		return help(stderr);
 	return store_purge(ctx, argc - 1, argv + 1);
 }

@@ -5,6 +5,13 @@
 
 #include "master/mailwork.h"
 
+int mailbox_show_status(struct command_context *ctx, int argc, char **argv);
+int mailbox_show_list(struct command_context *ctx, int argc, char **argv);
+int mailbox_check(struct command_context *ctx, int argc, char **argv);
+int mailbox_backup(struct command_context *ctx, int argc, char **argv);
+int mailbox_restore(struct command_context *ctx, int argc, char **argv);
+int mailbox_export(struct command_context *ctx, int argc, char **argv);
+int mailbox_import(struct command_context *ctx, int argc, char **argv);
 int mailbox_undelete(struct command_context *ctx, int argc, char **argv);
 
 /* Tells how the verb is called; answers WORK_USAGE. */

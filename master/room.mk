@@ -39,6 +39,8 @@ master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/hikyaku_mailbox.c master/hikyaku_milter.c \
 	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \
 	master/hikyaku_store.c \
+	master/mailbox_backup.c master/mailbox_mbox.c \
+	master/mailbox_status.c \
 	master/mailbox_undelete.c master/mailbox_verbs.h \
 	master/mailwork.c master/mailwork.h \
 	master/manage.c master/manage.h \
@@ -48,6 +50,7 @@ master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/manage_passwd.c master/manage_purge.c \
 	master/manage_references.c master/manage_references.h master/manage_set.c \
 	master/manage_show.c master/manage_tenant.c \
+	master/progress.c master/progress.h \
 	master/purge_work.c master/purge_work.h \
 	master/record.c master/record.h
 master_hikyaku_LDADD = master/libmaster.a tenants/libprovision.a \

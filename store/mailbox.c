@@ -7,8 +7,8 @@
 #include "store/inside.h"
 #include "store/modseq.h"
 
-int
-mailbox_open(struct account *a, struct span name, enum mailbox_mode mode,
+static int
+open_once(struct account *a, struct span name, enum mailbox_mode mode,
     struct mailbox **mailbox_out, struct err *err)
 {
 	struct mailbox *m = calloc(1, sizeof(*m) + name.len + 1);
@@ -32,6 +32,23 @@ mailbox_open(struct account *a, struct span name, enum mailbox_mode mode,
 	m->view = folder_current(m->folder);
 	*mailbox_out = m;
 	return 0;
+}
+
+int
+mailbox_open(struct account *a, struct span name, enum mailbox_mode mode,
+    struct mailbox **mailbox_out, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (open_once(a, name, mode, mailbox_out, &why) == 0)
+		return 0;
+	/* It was deleted and made again, or renumbered (a restored backup),
+	 * since somebody here had it open: to who comes now it is new. */
+	if (why.kind == ERR_CLOSED)
+		return open_once(a, name, mode, mailbox_out, err);
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 void

@@ -5,6 +5,8 @@ store_libstore_a_SOURCES = \
 	store/account_lock.c \
 	store/accounts.c \
 	store/advance.c \
+	store/backup.h store/backup_place.c store/backup_private.h \
+	store/backup_read.c store/backup_write.c \
 	store/change.c \
 	store/content.c \
 	store/copy.c \
@@ -13,6 +15,7 @@ store_libstore_a_SOURCES = \
 	store/draft.c store/draft.h \
 	store/filename.c store/filename.h \
 	store/folder.c \
+	store/fsck.c store/fsck.h \
 	store/head.c \
 	store/inside.h \
 	store/kept.c store/kept.h \
@@ -132,4 +135,10 @@ unit_tests += tests/unit/test_retention
 tests_unit_test_retention_SOURCES = tests/unit/test_retention.c \
 	tests/unit/store_rig.c tests/unit/store_rig.h
 tests_unit_test_retention_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
+	$(ICU_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
+
+unit_tests += tests/unit/test_backup
+tests_unit_test_backup_SOURCES = tests/unit/test_backup.c \
+	tests/unit/store_rig.c tests/unit/store_rig.h
+tests_unit_test_backup_LDADD = store/libstore.a mime/libmime.a common/libcommon.a \
 	$(ICU_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
