@@ -43,6 +43,12 @@ smtp_chain_new(struct smtp_session *s)
 	c = calloc(1, sizeof(*c) + names->len * sizeof(c->talks[0]));
 	if (c == NULL)
 		return NULL;
+	c->places = calloc(names->len, sizeof(*c->places));
+	if (c->places == NULL) {
+		free(c);
+		return NULL;
+	}
+	buf_init(&c->mail, SMTP_COMMAND_MAX);
 	c->session = s;
 	c->milters = smtp_server_milters(s->server);
 	source_init(c, s);
@@ -64,6 +70,8 @@ smtp_chain_free(struct smtp_chain *c)
 	for (size_t i = 0; i < c->len; i++)
 		milter_talk_fini(&c->talks[i]);
 	milters_unref(c->milters);
+	buf_fini(&c->mail);
+	free(c->places);
 	free(c);
 }
 
@@ -98,11 +106,25 @@ chain_quarantine(struct smtp_chain *c, const struct milter_verdict *v)
 /* ---- the client
  * ---------------------------------------------------------------------- */
 
+/* Of some tenants: it hears of a client with the first of their recipients. */
+static bool
+of_tenants(const struct milter_talk *t)
+{
+	return milter_settings(t->milter)->tenants.len > 0;
+}
+
+bool
+smtp_chain_shows(const struct milter_talk *t, const char *tenant)
+{
+	return milter_is_for(t->milter, tenant);
+}
+
 void
 smtp_chain_connect(struct smtp_chain *c, struct milter_verdict *v)
 {
 	for (size_t i = 0; c != NULL && i < c->len && chain_goes_on(v); i++) {
-		if (milter_talk_eager(&c->talks[i]))
+		if (!of_tenants(&c->talks[i]) &&
+		    milter_talk_eager(&c->talks[i]))
 			milter_talk_connect(&c->talks[i], v);
 	}
 }
@@ -115,7 +137,7 @@ smtp_chain_helo(struct smtp_chain *c, struct milter_verdict *v)
 	source_update(c);
 	for (size_t i = 0; i < c->len; i++) {
 		c->talks[i].helo_told = false;
-		if (chain_goes_on(v))
+		if (chain_goes_on(v) && !of_tenants(&c->talks[i]))
 			milter_talk_helo(&c->talks[i], v);
 	}
 }
@@ -148,25 +170,44 @@ arguments_split(struct span argument, struct span *out)
 	return count;
 }
 
+static void
+mail_one(struct smtp_chain *c, struct milter_talk *t, struct milter_verdict *v)
+{
+	struct span arguments[ARGUMENTS_MAX];
+	size_t count = arguments_split(buf_span(&c->mail), arguments);
+
+	milter_talk_mail(t, arguments, count, v);
+}
+
 void
 smtp_chain_mail(
     struct smtp_chain *c, struct span argument, struct milter_verdict *v)
 {
-	struct span arguments[ARGUMENTS_MAX];
-	size_t count;
-
 	if (c == NULL)
 		return;
 	source_update(c);
-	count = arguments_split(argument, arguments);
-	for (size_t i = 0; i < c->len && chain_goes_on(v); i++)
-		milter_talk_mail(&c->talks[i], arguments, count, v);
+	buf_clear(&c->mail);
+	buf_append(&c->mail, argument);
+	for (size_t i = 0; i < c->len && chain_goes_on(v); i++) {
+		if (!of_tenants(&c->talks[i]))
+			mail_one(c, &c->talks[i], v);
+	}
 	chain_quarantine(c, v);
 }
 
-static void
-chain_rcpt(struct smtp_chain *c, struct span argument, bool refused,
-    struct milter_verdict *v)
+/* A milter of some tenants, at the first recipient of theirs. */
+void
+smtp_chain_mail_late(
+    struct smtp_chain *c, struct milter_talk *t, struct milter_verdict *v)
+{
+	if (of_tenants(t) &&
+	    (t->state == MILTER_TALK_NONE || t->state == MILTER_TALK_OPEN))
+		mail_one(c, t, v);
+}
+
+void
+smtp_chain_rcpt_one(struct smtp_chain *c, struct milter_talk *t,
+    struct span argument, struct milter_verdict *v)
 {
 	struct span arguments[ARGUMENTS_MAX];
 	size_t count = arguments_split(argument, arguments);
@@ -174,18 +215,60 @@ chain_rcpt(struct smtp_chain *c, struct span argument, bool refused,
 	if (count == 0)
 		return;
 	c->rcpt = span_of(arguments[0].p + 1, arguments[0].len - 2);
-	for (size_t i = 0; i < c->len && (refused || chain_goes_on(v)); i++)
-		milter_talk_rcpt(&c->talks[i], arguments, count, refused, v);
-	chain_quarantine(c, v);
+	milter_talk_rcpt(t, arguments, count, c->rcpt_text != NULL, v);
 	c->rcpt = SPAN("");
 }
 
-void
-smtp_chain_rcpt(
-    struct smtp_chain *c, struct span argument, struct milter_verdict *v)
+/* What it says of the message reaches its tenants' copies only. */
+static void
+tenants_alone(struct milter_talk *t, struct milter_verdict *v)
 {
-	if (c != NULL)
-		chain_rcpt(c, argument, false, v);
+	t->quarantines |= v->quarantined;
+	v->quarantined = false;
+	if (v->ruling != MILTER_RULES_DISCARD)
+		return;
+	t->discards = true;
+	v->ruling = MILTER_RULES_CONTINUE;
+}
+
+void
+smtp_chain_rcpt(struct smtp_chain *c, struct span argument, const char *tenant,
+    struct milter_verdict *v)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->len && chain_goes_on(v); i++) {
+		struct milter_talk *t = &c->talks[i];
+		unsigned before;
+
+		c->places[i] = 0;
+		if (!smtp_chain_shows(t, tenant))
+			continue;
+		smtp_chain_mail_late(c, t, v);
+		before = t->rcpts;
+		if (chain_goes_on(v))
+			smtp_chain_rcpt_one(c, t, argument, v);
+		if (t->rcpts > before)
+			c->places[i] = t->rcpts;
+		if (of_tenants(t))
+			tenants_alone(t, v);
+	}
+	chain_quarantine(c, v);
+}
+
+void
+smtp_chain_rcpt_taken(struct smtp_chain *c)
+{
+	const struct smtp_transaction *t;
+	struct smtp_recipient *r;
+
+	if (c == NULL)
+		return;
+	t = c->session->transaction;
+	r = &t->recipients[t->recipients_len - 1];
+	r->places = calloc(c->len, sizeof(*r->places));
+	if (r->places != NULL)
+		memcpy(r->places, c->places, c->len * sizeof(*r->places));
 }
 
 void
@@ -199,15 +282,22 @@ smtp_chain_rcpt_refused(struct smtp_chain *c, struct span argument,
 		return;
 	c->rcpt_enhanced = enhanced;
 	c->rcpt_text = text;
-	chain_rcpt(c, argument, true, &ignored);
+	for (size_t i = 0; i < c->len; i++) {
+		if (!of_tenants(&c->talks[i]))
+			smtp_chain_rcpt_one(
+			    c, &c->talks[i], argument, &ignored);
+	}
 	c->rcpt_enhanced = c->rcpt_text = NULL;
 }
 
 void
 smtp_chain_data(struct smtp_chain *c, struct milter_verdict *v)
 {
-	for (size_t i = 0; c != NULL && i < c->len && chain_goes_on(v); i++)
-		milter_talk_data(&c->talks[i], v);
+	/* Those of tenants follow once it is known what the others said. */
+	for (size_t i = 0; c != NULL && i < c->len && chain_goes_on(v); i++) {
+		if (!of_tenants(&c->talks[i]))
+			milter_talk_data(&c->talks[i], v);
+	}
 	if (c != NULL)
 		chain_quarantine(c, v);
 }
@@ -224,8 +314,8 @@ smtp_chain_unknown(struct smtp_chain *c, struct span line)
 /* ---- the message
  * ---------------------------------------------------------------------- */
 
-static void
-chain_content_one(struct smtp_chain *c, struct milter_talk *t,
+void
+smtp_chain_turn(struct smtp_chain *c, struct milter_talk *t,
     struct draft *draft, struct milter_verdict *v)
 {
 	CLEANUP(milter_edits_fini) struct milter_edits edits;
@@ -238,8 +328,12 @@ chain_content_one(struct smtp_chain *c, struct milter_talk *t,
 	    &edits, c->session->message_max + (uint64_t)EDITS_EXTRA);
 	manner.space = t->conn == NULL ||
 		       (t->conn->options.protocol & MILTER_LEADING_SPACE) == 0;
+	c->draft = draft;
+	c->at = t;
 	draft_show(draft);
 	milter_talk_content(t, draft, &edits, v);
+	c->draft = NULL;
+	c->at = NULL;
 	if (!chain_goes_on(v))
 		return;
 	if (draft_apply(draft, &edits, &manner, &err) == -1) {
@@ -257,18 +351,21 @@ void
 smtp_chain_content(
     struct smtp_chain *c, struct draft *draft, struct milter_verdict *v)
 {
-	c->draft = draft;
 	for (size_t i = 0; i < c->len && chain_goes_on(v); i++) {
-		if (c->talks[i].state == MILTER_TALK_MESSAGE)
-			chain_content_one(c, &c->talks[i], draft, v);
+		struct milter_talk *t = &c->talks[i];
+
+		if (!of_tenants(t) && t->state == MILTER_TALK_MESSAGE)
+			smtp_chain_turn(c, t, draft, v);
 	}
 	chain_quarantine(c, v);
-	c->draft = NULL;
 }
 
 void
 smtp_chain_reset(struct smtp_chain *c)
 {
-	for (size_t i = 0; c != NULL && i < c->len; i++)
+	if (c == NULL)
+		return;
+	buf_fini(&c->mail);
+	for (size_t i = 0; i < c->len; i++)
 		milter_talk_reset(&c->talks[i]);
 }

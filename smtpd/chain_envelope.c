@@ -63,6 +63,13 @@ change_from(struct smtp_chain *c, const struct milter_talk *t,
 
 	buf_init(&room, MAILADDR_PATH_MAX * 2);
 	buf_init(&path, MAILADDR_PATH_MAX - 1);
+	/* The sender is one for all of the message's recipients. */
+	if (milter_settings(t->milter)->tenants.len > 0) {
+		log_warning(&c->session->log,
+		    "sender not changed for a milter of one tenant",
+		    log_str("milter", milter_name(t->milter)));
+		return;
+	}
 	if (path_of(e->text, true, &address, &room) == -1) {
 		log_warning(&c->session->log, "milter's sender is no address",
 		    log_str("milter", milter_name(t->milter)),
@@ -72,6 +79,32 @@ change_from(struct smtp_chain *c, const struct milter_talk *t,
 	ignored_parameters(c, t, e->parameters);
 	mailaddr_format(address, &path);
 	memcpy(txn->reverse_path, buf_str(&path), path.len + 1);
+}
+
+/* What one of our own says of a recipient; of others, nothing is taken. */
+static void
+dispose(struct smtp_chain *c, const struct milter_talk *t,
+    struct smtp_recipient *r, const struct milter_edit *e,
+    struct milter_verdict *v)
+{
+	CLEANUP(buf_fini) struct buf ignored;
+	struct err err = ERR_INIT;
+
+	buf_init(&ignored, e->parameters.len + 1);
+	if (!milter_settings(t->milter)->ours) {
+		ignored_parameters(c, t, e->parameters);
+		return;
+	}
+	if (smtp_disposition_take(
+		&r->disposition, e->parameters, &ignored, &err) == -1) {
+		log_error(&c->session->log, "milter's disposition not taken",
+		    log_str("milter", milter_name(t->milter)),
+		    log_span("recipient", e->text), log_err(&err));
+		envelope_refuse(
+		    c, t, 451, "said what is not understood", e->text, v);
+		return;
+	}
+	ignored_parameters(c, t, buf_span(&ignored));
 }
 
 static void
@@ -114,9 +147,11 @@ static void
 add_rcpt(struct smtp_chain *c, const struct milter_talk *t,
     const struct milter_edit *e, struct milter_verdict *v)
 {
+	struct smtp_transaction *txn = c->session->transaction;
 	CLEANUP(resolution_fini) struct resolution resolution = { 0 };
 	CLEANUP(buf_fini) struct buf room;
 	CLEANUP(buf_fini) struct buf path;
+	struct smtp_recipient *r;
 	struct mailaddr address;
 	struct err err = ERR_INIT;
 
@@ -128,10 +163,15 @@ add_rcpt(struct smtp_chain *c, const struct milter_talk *t,
 		    c, t, 451, "added what is no address", e->text, v);
 		return;
 	}
-	ignored_parameters(c, t, e->parameters);
-	mailaddr_format(address, &path);
-	if (smtp_recipient_restore(c->session, buf_span(&path)))
+	r = smtp_recipient_find(c->session, address);
+	if (r != NULL) {
+		if (smtp_chain_shows(t, r->tenant)) {
+			r->deleted = false;
+			dispose(c, t, r, e, v);
+		}
 		return;
+	}
+	mailaddr_format(address, &path);
 	if (tenants_resolve(smtp_server_tenants(c->session->server),
 		buf_span(&path), &resolution, &err) == -1) {
 		log_warning(&c->session->log, "recipient not resolved",
@@ -142,17 +182,24 @@ add_rcpt(struct smtp_chain *c, const struct milter_talk *t,
 		return;
 	}
 	add_resolved(c, t, buf_span(&path), &resolution, v);
+	if (v->ruling == MILTER_RULES_CONTINUE)
+		dispose(c, t, &txn->recipients[txn->recipients_len - 1], e, v);
 }
 
 static void
-delete_rcpt(struct smtp_chain *c, const struct milter_edit *e)
+delete_rcpt(struct smtp_chain *c, const struct milter_talk *t,
+    const struct milter_edit *e)
 {
 	CLEANUP(buf_fini) struct buf room;
+	struct smtp_recipient *r;
 	struct mailaddr address;
 
 	buf_init(&room, MAILADDR_PATH_MAX * 2);
-	if (path_of(e->text, false, &address, &room) == 0)
-		smtp_recipient_delete(c->session, address);
+	if (path_of(e->text, false, &address, &room) == -1)
+		return;
+	r = smtp_recipient_find(c->session, address);
+	if (r != NULL && smtp_chain_shows(t, r->tenant))
+		r->deleted = true;
 }
 
 static const char *
@@ -183,7 +230,7 @@ smtp_chain_envelope(struct smtp_chain *c, const struct milter_talk *t,
 		if (e->kind == MILTER_ADD_RCPT)
 			add_rcpt(c, t, e, v);
 		else if (e->kind == MILTER_DELETE_RCPT)
-			delete_rcpt(c, e);
+			delete_rcpt(c, t, e);
 		else
 			change_from(c, t, e);
 	}

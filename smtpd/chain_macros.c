@@ -10,6 +10,7 @@
 #include "mime/date.h"
 #include "mime/header.h"
 #include "mime/received.h"
+#include "mime/xtext.h"
 #include "smtpd/chain.h"
 
 static bool
@@ -147,6 +148,37 @@ put_protocol(const struct smtp_session *s, struct buf *out)
 	return put(out, span_str(received_with(&r)));
 }
 
+/* Recipients of whom nothing was said are left out. */
+bool
+smtp_chain_dispositions(const struct smtp_chain *c, struct buf *out)
+{
+	const struct smtp_transaction *t = c->session->transaction;
+	size_t at = (size_t)(c->at - c->talks), before = out->len;
+
+	for (size_t i = 0; i < t->recipients_len; i++) {
+		const struct smtp_recipient *r = &t->recipients[i];
+		unsigned place = r->places == NULL ? 0 : r->places[at];
+
+		if (!smtp_chain_shows(c->at, r->tenant) ||
+		    (place != 0 && !r->deleted &&
+			smtp_disposition_empty(&r->disposition)))
+			continue;
+		if (out->len > before)
+			buf_append_octet(out, ';');
+		if (place != 0) {
+			buf_append_u64(out, place);
+		} else {
+			buf_append_octet(out, '<');
+			xtext_encode(span_str(r->forward_path), out);
+			buf_append_octet(out, '>');
+		}
+		if (r->deleted)
+			buf_append(out, SPAN(" DELETED"));
+		smtp_disposition_put(&r->disposition, out);
+	}
+	return out->len > before;
+}
+
 static bool
 macro_message(const struct smtp_chain *c, struct span name, struct buf *out)
 {
@@ -174,6 +206,9 @@ macro_message(const struct smtp_chain *c, struct span name, struct buf *out)
 		buf_append_u64(out, t->recipients_len);
 		return true;
 	}
+	if (span_eq(name, SPAN("hk_dispositions")))
+		return c->at != NULL && milter_settings(c->at->milter)->ours &&
+		       smtp_chain_dispositions(c, out);
 	return span_eq(name, SPAN("msg_id")) && put_msg_id(c->draft, out);
 }
 

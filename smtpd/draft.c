@@ -82,6 +82,26 @@ draft_init(struct draft *d, struct span ours, struct span message,
 }
 
 int
+draft_copy(struct draft *to, const struct draft *from, struct err *err)
+{
+	*to = (struct draft){ .body = from->body,
+		.body_replaced = from->body_replaced,
+		.body_max = from->body_max };
+	buf_init(&to->replacement, from->body_max);
+	to->fields = calloc(from->len + 1, sizeof(*to->fields));
+	if (to->fields == NULL)
+		return err_set(err, ERR_TEMP, "out of memory");
+	to->room = from->len + 1;
+	for (size_t i = 0; i < from->len; i++) {
+		if (from->fields[i].deleted)
+			continue;
+		to->fields[to->len] = from->fields[i];
+		to->fields[to->len++].owned = NULL;
+	}
+	return 0;
+}
+
+int
 draft_header_check(struct span message, struct err *err)
 {
 	struct span fields = span_first(message, header_end(message).fields);

@@ -54,6 +54,9 @@ int draft_init(struct draft *d, struct span ours, struct span message,
 void draft_fini(struct draft *d);
 CLEANUP_DEFINE_VALUE(struct draft, draft_fini)
 
+/* A second draft of the same message, which must stay; it is edited apart. */
+int draft_copy(struct draft *to, const struct draft *from, struct err *err);
+
 /* Whether a message keeps the limits above, asked when it has come. */
 int draft_header_check(struct span message, struct err *err);
 

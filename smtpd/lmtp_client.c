@@ -98,8 +98,11 @@ lmtp_send_envelope(struct lmtp_conn *l, const struct lmtp_message *m,
 	    m->smtputf8 ? " SMTPUTF8" : "", l->room ? " HKROOM=ASKED" : "",
 	    m->id);
 	for (size_t i = 0; i < count; i++)
-		buf_append_fmt(
-		    &b, "RCPT TO:<%s>\r\n", recipients[i].forward_path);
+		buf_append_fmt(&b, "RCPT TO:<%s>%s\r\n",
+		    recipients[i].forward_path,
+		    recipients[i].parameters == NULL
+			? ""
+			: recipients[i].parameters);
 	if (!by_fd(l, m))
 		buf_append(&b, SPAN("DATA\r\n"));
 	if (buf_check(&b, err) == -1)

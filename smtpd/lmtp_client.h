@@ -50,6 +50,8 @@ struct lmtp_message {
 
 struct lmtp_recipient {
 	const char *forward_path; /* without <> */
+	/* Our own parameters of RCPT, each behind a space; NULL: none. */
+	const char *parameters;
 	/* What deliveryd said for this recipient. */
 	unsigned code;     /* 250; 450..; 550.. */
 	char enhanced[12]; /* "2.1.5", or "" */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/conf_value.h"
 #include "common/log.h"
 
 #define FAILURES_MAX 5
@@ -55,23 +56,49 @@ milter_settings(const struct milter *m)
  * ----------------------------------------------------------------------- */
 
 static int
+tenants_copy(
+    struct conf_strings *to, const struct conf_strings *from, struct err *err)
+{
+	for (size_t i = 0; i < from->len; i++) {
+		if (conf_strings_add(to, from->items[i], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+bool
+milter_is_for(const struct milter *m, const char *tenant)
+{
+	const struct conf_strings *tenants = &m->conf.tenants;
+
+	for (size_t i = 0; i < tenants->len; i++) {
+		if (strcmp(tenants->items[i], tenant) == 0)
+			return true;
+	}
+	return tenants->len == 0;
+}
+
+static int
 milter_init(struct milter *m, struct milters *all,
     const struct conf_titled *from, struct err *err)
 {
+	const struct milter_conf *conf = from->values;
 	pthread_condattr_t attr;
 
 	m->all = all;
 	(void)snprintf(m->name, sizeof(m->name), "%s", from->name);
-	m->conf = *(const struct milter_conf *)from->values;
+	m->conf = *conf;
 	m->conf.socket = NULL;
+	m->conf.tenants = (struct conf_strings){ NULL, 0 };
 	(void)pthread_mutex_init(&m->lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&m->freed, &attr);
 	(void)pthread_condattr_destroy(&attr);
+	if (tenants_copy(&m->conf.tenants, &conf->tenants, err) == -1)
+		return -1;
 	return milter_socket_parse(
-	    ((const struct milter_conf *)from->values)->socket, &m->address,
-	    &m->address_len, err);
+	    conf->socket, &m->address, &m->address_len, err);
 }
 
 int
@@ -113,6 +140,7 @@ milters_unref(struct milters *all)
 
 		while (m->spare_len > 0)
 			milter_conn_quit(m->spare[--m->spare_len]);
+		conf_strings_fini(&m->conf.tenants);
 		(void)pthread_cond_destroy(&m->freed);
 		(void)pthread_mutex_destroy(&m->lock);
 	}

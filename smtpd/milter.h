@@ -43,6 +43,9 @@ struct milter *milters_find(struct milters *m, const char *name);
 const char *milter_name(const struct milter *m);
 const struct milter_conf *milter_settings(const struct milter *m);
 
+/* Recipients of this tenant are shown to it. */
+bool milter_is_for(const struct milter *m, const char *tenant);
+
 /*
  * What it said of events the last time; false: nobody has talked to it yet.
  * For deciding whether it must be asked at once when a client connects.

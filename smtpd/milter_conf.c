@@ -36,6 +36,10 @@ static const struct conf_key milter_keys[] = {
 	    "deleting a header field renumbers those of its name"),
 	CONF_BOOL(struct milter_conf, pipeline, "pipeline", "no",
 	    "it takes content before it has answered earlier content"),
+	CONF_BOOL(struct milter_conf, ours, "dispositions", "no",
+	    "what it says of each recipient (FOLDER, TAG, ...) is done"),
+	CONF_STRINGS(struct milter_conf, tenants, "tenants",
+	    "tenants whose recipients alone it is shown"),
 };
 
 const struct conf_section milter_section = {
@@ -106,6 +110,31 @@ milter_socket_parse(const char *text, struct sockaddr_storage *out,
 	    text);
 }
 
+/* Only where no other host can be is "ours" to be believed. */
+static int
+milter_check(const struct milter_conf *m, struct err *err)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	if (m->socket == NULL)
+		return err_set(err, ERR_SYNTAX, "no socket; expected one");
+	if (milter_socket_parse(m->socket, &address, &len, err) == -1)
+		return err_prefix(err, "socket");
+	if (m->ours && address.ss_family != AF_UNIX)
+		return err_set(err, ERR_SYNTAX,
+		    "dispositions: yes; expected it with a Unix socket only");
+	return 0;
+}
+
+static bool
+of_tenants(const struct conf_titled_list *milters, const char *name)
+{
+	const struct milter_conf *m = conf_titled_find(milters, name);
+
+	return m->tenants.len > 0;
+}
+
 static int
 chain_check(const char *key, const struct conf_strings *chain,
     const struct conf_titled_list *milters, struct err *err)
@@ -114,6 +143,12 @@ chain_check(const char *key, const struct conf_strings *chain,
 		if (conf_titled_find(milters, chain->items[i]) == NULL)
 			return err_set(err, ERR_SYNTAX,
 			    "%s: \"%.40s\"; expected names of milter sections",
+			    key, chain->items[i]);
+		if (i > 0 && !of_tenants(milters, chain->items[i]) &&
+		    of_tenants(milters, chain->items[i - 1]))
+			return err_set(err, ERR_SYNTAX,
+			    "%s: \"%.40s\" comes behind a milter of some "
+			    "tenants; expected those for all first",
 			    key, chain->items[i]);
 		for (size_t k = 0; k < i; k++) {
 			if (strcmp(chain->items[i], chain->items[k]) == 0)
@@ -132,17 +167,9 @@ milter_conf_check(const void *section, const struct conf_titled_list *milters,
 	const struct smtpd_conf *conf = section;
 
 	for (size_t i = 0; i < milters->len; i++) {
-		const struct milter_conf *m = milters->items[i].values;
-		struct sockaddr_storage address;
-		socklen_t len;
-
-		if (m->socket == NULL)
-			return err_set(err, ERR_SYNTAX,
-			    "milter %s: no socket; expected one",
-			    milters->items[i].name);
-		if (milter_socket_parse(m->socket, &address, &len, err) == -1)
+		if (milter_check(milters->items[i].values, err) == -1)
 			return err_prefix(
-			    err, "milter %s: socket", milters->items[i].name);
+			    err, "milter %s", milters->items[i].name);
 	}
 	if (chain_check("milters-mx", &conf->milters_mx, milters, err) == -1)
 		return -1;

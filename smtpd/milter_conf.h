@@ -28,6 +28,9 @@ struct milter_conf {
 	uint64_t size_max;  /* octets of a message it is shown; 0: any */
 	bool numbers_shift; /* deleting a field renumbers its namesakes */
 	bool pipeline;      /* it takes events before it answered others */
+	bool ours;          /* its parameters of recipients are taken */
+	/* Whose recipients alone it is shown; empty: all. */
+	struct conf_strings tenants;
 };
 
 extern const struct conf_section milter_section;

@@ -27,7 +27,7 @@ static const char *const default_macros[MILTER_STAGES] = {
 	[MILTER_AT_RCPT] = "i {rcpt_addr} {rcpt_host} {rcpt_mailer}",
 	[MILTER_AT_DATA] = "i {nrcpts}",
 	[MILTER_AT_EOH] = "i",
-	[MILTER_AT_EOM] = "i {msg_id}",
+	[MILTER_AT_EOM] = "i {msg_id} {hk_dispositions}",
 };
 
 void
@@ -228,6 +228,8 @@ milter_talk_mail(struct milter_talk *t, const struct span *arguments,
 		return;
 	t->skipped = 0;
 	t->edits_seen = 0;
+	t->rcpts = 0;
+	t->discards = t->quarantines = false;
 	result = talk_catch_up(t, v, &err);
 	if (result == 0 && (v->ruling != MILTER_RULES_CONTINUE ||
 			       t->state != MILTER_TALK_OPEN))
@@ -262,6 +264,7 @@ milter_talk_rcpt(struct milter_talk *t, const struct span *arguments,
 		return;
 	if (rejected && (t->conn->options.protocol & MILTER_RCPT_REJECTED) == 0)
 		return;
+	t->rcpts++;
 	if (talk_rcpt(t, arguments, count, v, &err) == -1)
 		talk_failed(t, MILTER_RCPT, &err, v);
 }

@@ -79,6 +79,10 @@ struct milter_talk {
 	bool helo_told;
 	uint32_t skipped;  /* MILTER_NO_... of what it wants no more of */
 	size_t edits_seen; /* it asked for changes in this message */
+	/* RCPTs it was shown in this message: its places of recipients. */
+	unsigned rcpts;
+	/* One of some tenants said so before the end: of their copies alone. */
+	bool discards, quarantines;
 	uint64_t start_ms; /* of the event that is answered next */
 	uint64_t octets_before;
 	/* Events that are not answered yet, oldest first. */

@@ -69,6 +69,7 @@ recipient_add(struct smtp_transaction *t, struct span address,
 	t->finals = finals;
 	r = &recipients[t->recipients_len];
 	*r = (struct smtp_recipient){ .finals_len = 0 };
+	memcpy(r->tenant, resolution->tenant.name, sizeof(r->tenant));
 	r->finals = calloc(resolution->count + 1, sizeof(*r->finals));
 	if (r->finals == NULL)
 		return false;
@@ -138,22 +139,16 @@ smtp_recipient_take(struct smtp_session *s, struct span address,
 						     : SMTP_RECIPIENT_FAILED;
 }
 
-bool
-smtp_recipient_restore(struct smtp_session *s, struct span address)
+void
+smtp_recipient_fini(struct smtp_recipient *r)
 {
-	struct smtp_transaction *t = s->transaction;
-
-	for (size_t i = 0; i < t->recipients_len; i++) {
-		if (span_eq(address, span_str(t->recipients[i].forward_path))) {
-			t->recipients[i].deleted = false;
-			return true;
-		}
-	}
-	return false;
+	smtp_disposition_fini(&r->disposition);
+	free(r->finals);
+	free(r->places);
 }
 
-void
-smtp_recipient_delete(struct smtp_session *s, struct mailaddr address)
+struct smtp_recipient *
+smtp_recipient_find(struct smtp_session *s, struct mailaddr address)
 {
 	struct smtp_transaction *t = s->transaction;
 
@@ -163,29 +158,19 @@ smtp_recipient_delete(struct smtp_session *s, struct mailaddr address)
 
 		if (mailaddr_parse(path, 0, &has, NULL) == 0 &&
 		    mailaddr_same(has, address))
-			t->recipients[i].deleted = true;
+			return &t->recipients[i];
 	}
-}
-
-void
-smtp_finals_mark(const struct smtp_transaction *t, bool *wanted)
-{
-	for (size_t i = 0; i < t->recipients_len; i++) {
-		const struct smtp_recipient *r = &t->recipients[i];
-
-		for (size_t k = 0; k < r->finals_len && !r->deleted; k++)
-			wanted[r->finals[k]] = true;
-	}
+	return NULL;
 }
 
 /* True: a milter refuses the recipient, and has been heard. */
 static bool
-rcpt_judged(struct smtp_session *s, struct span argument)
+rcpt_judged(struct smtp_session *s, struct span argument, const char *tenant)
 {
 	CLEANUP(milter_verdict_fini) struct milter_verdict v;
 
 	milter_verdict_init(&v);
-	smtp_chain_rcpt(s->chain, argument, &v);
+	smtp_chain_rcpt(s->chain, argument, tenant, &v);
 	if (v.ruling == MILTER_RULES_DISCARD) {
 		s->transaction->discard = true;
 		smtp_chain_reset(s->chain);
@@ -221,10 +206,11 @@ rcpt_accept(struct smtp_session *s, struct span address, struct span argument,
 	}
 	if (!rcpt_has_room(s, address, resolution))
 		return;
-	if (rcpt_judged(s, argument))
+	if (rcpt_judged(s, argument, resolution->tenant.name))
 		return;
 	switch (smtp_recipient_take(s, address, resolution)) {
 	case SMTP_RECIPIENT_TAKEN:
+		smtp_chain_rcpt_taken(s->chain);
 		smtp_reply(s, 250, "2.1.5", "Ok");
 		return;
 	case SMTP_RECIPIENT_OUTSIDE:

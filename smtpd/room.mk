@@ -4,11 +4,14 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/auth.c \
 	smtpd/chain.c smtpd/chain.h \
 	smtpd/chain_envelope.c \
+	smtpd/chain_group.c \
 	smtpd/chain_macros.c \
 	smtpd/command.c smtpd/command.h \
 	smtpd/conf.c smtpd/conf.h \
 	smtpd/conf_check.c \
 	smtpd/data.c \
+	smtpd/deliver.c \
+	smtpd/disposition.c smtpd/disposition.h \
 	smtpd/draft.c smtpd/draft.h \
 	smtpd/ehlo.c \
 	smtpd/lmtp_client.c smtpd/lmtp_client.h \
@@ -27,7 +30,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/reply.c \
 	smtpd/server.c smtpd/server.h \
 	smtpd/session.c smtpd/session.h \
-	smtpd/trace.c smtpd/trace.h
+	smtpd/trace.c smtpd/trace.h \
+	smtpd/variant.c smtpd/variant.h
 
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = smtpd/main.c

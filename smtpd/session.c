@@ -34,7 +34,7 @@ smtp_transaction_reset(struct smtp_session *s)
 		return;
 	spool_fini(&t->spool);
 	for (size_t i = 0; i < t->recipients_len; i++)
-		free(t->recipients[i].finals);
+		smtp_recipient_fini(&t->recipients[i]);
 	free(t->recipients);
 	free(t->quarantine);
 	free(t->finals);

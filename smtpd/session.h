@@ -17,6 +17,7 @@
 #include "mime/address.h"
 #include "smtpd/command.h"
 #include "smtpd/conf.h"
+#include "smtpd/disposition.h"
 #include "smtpd/server.h"
 #include "tenants/client.h"
 
@@ -26,6 +27,11 @@ struct smtp_recipient {
 	size_t *finals; /* indices of the accounts it leads to */
 	size_t finals_len;
 	bool deleted; /* by a milter */
+	char tenant[TENANT_NAME_MAX + 1];
+	struct smtp_disposition disposition;
+	/* Its place among the RCPTs that each milter was shown, from 1; 0: not
+	 * shown.  NULL: to none. */
+	unsigned *places;
 };
 
 /*
@@ -158,11 +164,17 @@ enum smtp_recipient_taken {
 /* One more recipient, and where it was found to lead. */
 enum smtp_recipient_taken smtp_recipient_take(struct smtp_session *s,
     struct span address, const struct resolution *resolution);
-/* It is a recipient already, or had been deleted and is one again. */
-bool smtp_recipient_restore(struct smtp_session *s, struct span address);
-void smtp_recipient_delete(struct smtp_session *s, struct mailaddr address);
-/* Marks the accounts that recipients who are left lead to. */
-void smtp_finals_mark(const struct smtp_transaction *t, bool *wanted);
+void smtp_recipient_fini(struct smtp_recipient *r);
+/* The one of that address, also when it was deleted; NULL: none. */
+struct smtp_recipient *smtp_recipient_find(
+    struct smtp_session *s, struct mailaddr address);
+/* deliver.c: mail data are here; delivers them and answers. */
+void smtp_deliver(struct smtp_session *s);
+/* data.c: our trace field. */
+void smtp_received_put(struct smtp_session *s, struct buf *out);
+/* Refuses the message: log, count and reply. */
+void smtp_message_refuse(struct smtp_session *s, unsigned code,
+    const char *enhanced, const char *text);
 
 /* Mail data is being gathered.  False: not all is here yet. */
 bool smtp_data_take(struct smtp_session *s);

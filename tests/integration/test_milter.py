@@ -12,88 +12,16 @@ import time
 
 import pytest
 from conftest import BUILD
-from support.milters import RawMilter, ScriptFilter, options, packet
+from support.chain import (
+    HANAKO, MESSAGE, NO_ALL, TARO, YUKI, Chain, data, envelope, forget, inbox, only,
+    send, session)
+from support.milters import options, packet
 from support.wire import Wire
-
-HANAKO, TARO, YUKI = ("hanako@aozora.example", "taro@aozora.example",
-                      "yuki@midori.example")
-MESSAGE = (b"From: a@outside.example\r\nSubject: one\r\n"
-           b"X-Long: a\r\n\tb\r\n c\r\nTo: yuki@midori.example\r\n\r\n"
-           b"Hello.\r\n")
-NO_ALL = 0x37f  # no event but the end of the message
-
-CHAIN = 'milters-mx = { %s }'
-USUAL = {"spare": "0", "command-wait": "2s", "content-wait": "2s",
-         "connect-wait": "1s"}
-
-
-def section(name, where, settings):
-    """settings: "key = value key = value"."""
-    words = settings.split()
-    values = {**USUAL, "socket": '"%s"' % where,
-              **dict(zip(words[::3], words[2::3]))}
-    return "milter %s { %s }" % (name, " ".join(
-        "%s = %s" % item for item in values.items()))
-
-
-class Chain:
-    """A platform whose chain a test sets."""
-
-    def __init__(self, platform):
-        self.platform = platform
-        self.directory = platform.root / "milters"
-        self.directory.mkdir()
-        self.directory.chmod(0o755)
-        self.one = ScriptFilter(BUILD, self.directory, "one")
-        self.two = ScriptFilter(BUILD, self.directory, "two")
-        self.raw = RawMilter()
-        self.now = None
-        self.maildirs = {login: self.find_maildir(login)
-                         for login in (YUKI, HANAKO, TARO)}
-        self.before = self.files()
-
-    def find_maildir(self, login):
-        """Read as files: a session of IMAP a test would take too long."""
-        self.platform.send(b"Subject: where\r\n\r\n", to=login)
-        self.platform.wait_placed()
-        found = [path for path in self.platform.root.glob(
-            "store/*/*/*/Maildir/new/*") if "Delivered-To: %s\n" % login
-            in path.read_text().replace("\r", "")]
-        assert len(found) == 1, found
-        return found[0].parents[1]
-
-    def files(self):
-        return {path.name for maildir in self.maildirs.values()
-                for path in maildir.glob("new/*")}
-
-    def use(self, *milters, **settings):
-        """The chain of these: "one", "two", "raw"; settings by name."""
-        wanted = (milters, tuple(settings.items()))
-        for each in (self.one, self.two):
-            each.script()
-        self.raw.set()
-        if self.now == wanted:
-            return
-        self.now = wanted
-        self.platform.settings["smtpd"] = [
-            CHAIN % ", ".join(milters),
-            CHAIN.replace("mx", "submission") % ", ".join(milters)]
-        self.platform.settings[""] = [
-            section(name, getattr(self, name).socket,
-                    settings.get(name, ""))
-            for name in ("one", "two", "raw")]
-        self.platform.write_conf()
-        self.platform.hikyaku("reload")
-
-    def close(self):
-        for each in (self.one, self.two):
-            each.stop()
-        self.raw.close()
 
 
 @pytest.fixture(scope="module")
 def made(make_module_platform):
-    chain = Chain(make_module_platform())
+    chain = Chain(make_module_platform(), BUILD)
     yield chain
     chain.close()
 
@@ -108,52 +36,6 @@ def chain(made):
             filter_.start()
     made.platform.wait_placed()
     made.before = made.files()
-
-
-@contextlib.contextmanager
-def session(chain, service="mx"):
-    with Wire(chain.platform, service) as w:
-        assert w.smtp()[0] == 220
-        assert w.smtp(b"EHLO client.example")[0] == 250
-        yield w
-
-
-def envelope(w, *to, sender="a@outside.example"):
-    assert w.smtp(b"MAIL FROM:<%s> BODY=8BITMIME" % sender.encode())[0] == 250
-    for each in to or (YUKI,):
-        assert w.smtp(b"RCPT TO:<%s>" % each.encode())[0] == 250
-
-
-def data(w, message=MESSAGE):
-    assert w.smtp(b"DATA")[0] == 354
-    w.send(message + b".\r\n")
-    return w.smtp()
-
-
-def send(chain, *to, message=MESSAGE):
-    """One message in a session of its own; the reply after the data."""
-    with session(chain) as w:
-        envelope(w, *to)
-        return data(w, message)
-
-
-def inbox(chain, login=YUKI):
-    """What has come since forget."""
-    chain.platform.wait_placed()
-    return [path.read_bytes() for path in sorted(
-        chain.maildirs[login].glob("new/*"), key=lambda p: p.stat().st_mtime)
-        if path.name not in chain.before]
-
-
-def forget(chain):
-    chain.platform.wait_placed()
-    chain.before = chain.files()
-
-
-def only(chain, login=YUKI):
-    messages = inbox(chain, login)
-    assert len(messages) == 1, messages
-    return messages[0]
 
 
 def fields(message):
@@ -554,7 +436,8 @@ def test_quarantine_and_progress(chain):
                      ("eom", "sleep", 100), ("eom", "progress"),
                      ("eom", "continue"))
     assert send(chain)[0] == 250
-    assert b"Hikyaku-Quarantine: one: bad?thing\r\n" in only(chain)
+    assert b"Hikyaku-Quarantine: one: bad?thing\r\n" in only(
+        chain, folder="Quarantine")
 
 
 def test_edits_of_a_refusal_are_never_made(chain):
@@ -630,8 +513,10 @@ def test_default_actions(chain, action, code):
         if code == 250:
             assert w.smtp(b"RCPT TO:<yuki@midori.example>")[0] == 250
             assert data(w)[0] == 250
+            aside = action == "quarantine"
             assert (b"Hikyaku-Quarantine: milter raw did not judge it"
-                    in only(chain)) == (action == "quarantine")
+                    in only(chain, folder="Quarantine" if aside else "")
+                    ) == aside
         elif code == 421:
             assert w.closed()
 
