@@ -22,7 +22,8 @@
 #include "store/uidlist.h"
 
 #define LIST_MAX ((size_t)512 * 1024 * 1024)
-#define RUN 64
+/* So many share a flush, and a turn of the lock. */
+#define RUN 512
 
 /* A message that is in tmp/. */
 struct placed {
@@ -55,16 +56,6 @@ struct reading {
 	} names[RUN];
 	size_t count;
 };
-
-static int
-span_order(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-	size_t shorter = x->len < y->len ? x->len : y->len;
-	int diff = shorter == 0 ? 0 : memcmp(x->p, y->p, shorter);
-
-	return diff != 0 ? diff : (x->len > y->len) - (x->len < y->len);
-}
 
 /* ---- into tmp/ ---- */
 

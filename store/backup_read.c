@@ -143,19 +143,10 @@ loading_fini(struct loading *l)
 CLEANUP_DEFINE_VALUE(struct loading, loading_fini)
 
 static int
-span_order(struct span x, struct span y)
-{
-	size_t shorter = x.len < y.len ? x.len : y.len;
-	int diff = shorter == 0 ? 0 : memcmp(x.p, y.p, shorter);
-
-	return diff != 0 ? diff : (x.len > y.len) - (x.len < y.len);
-}
-
-static int
 line_order(const void *a, const void *b)
 {
 	return span_order(
-	    ((const struct line *)a)->base, ((const struct line *)b)->base);
+	    &((const struct line *)a)->base, &((const struct line *)b)->base);
 }
 
 static void *

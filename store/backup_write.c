@@ -71,6 +71,33 @@ backup_copy(int from, int to, uint64_t *octets_out, uint64_t *bare_lf_out,
 	return 0;
 }
 
+/*
+ * Replaces a small file if it says something else.  Its flush comes with that
+ * of the whole.
+ */
+static int
+put_file(int fd, const char *name, struct span content, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf old;
+	CLEANUP(fd_close) int file = -1;
+	char draft[64];
+	struct stat st;
+	bool absent;
+
+	buf_init(&old, LIST_MAX);
+	if (disk_read(fd, name, &old, &absent, &st, err) == -1)
+		return -1;
+	if (!absent && span_eq(buf_span(&old), content))
+		return 0;
+	(void)snprintf(draft, sizeof(draft), "%s.tmp", name);
+	file = file_open_beneath(
+	    fd, draft, O_WRONLY | O_CREAT | O_TRUNC, 0600, NULL);
+	if (file == -1 || file_write_fd(file, content, NULL) == -1 ||
+	    renameat(fd, draft, fd, name) == -1)
+		return disk_err(err, "write %s", name);
+	return 0;
+}
+
 /* ---- what is there ---- */
 
 static int
@@ -89,7 +116,7 @@ make_folder(struct writing *w, const char *directory, struct err *err)
 			return -1;
 	if (strcmp(directory, ".") == 0)
 		return 0;
-	return file_replace(w->fd, "maildirfolder", SPAN_NONE, 0600, err);
+	return put_file(w->fd, "maildirfolder", SPAN_NONE, err);
 }
 
 static bool
@@ -130,12 +157,8 @@ clear_entry(void *arg, const char *name, unsigned char type)
 static int
 had_order(const void *a, const void *b)
 {
-	const struct span *x = &((const struct had *)a)->base;
-	const struct span *y = &((const struct had *)b)->base;
-	size_t shorter = x->len < y->len ? x->len : y->len;
-	int diff = shorter == 0 ? 0 : memcmp(x->p, y->p, shorter);
-
-	return diff != 0 ? diff : (x->len > y->len) - (x->len < y->len);
+	return span_order(
+	    &((const struct had *)a)->base, &((const struct had *)b)->base);
 }
 
 static int
@@ -267,7 +290,6 @@ remove_gone(struct writing *w, struct err *err)
 	return 0;
 }
 
-/* After the files: a list that names what is not there helps nobody. */
 static int
 write_lists(struct writing *w, const struct view *v, struct err *err)
 {
@@ -286,13 +308,9 @@ write_lists(struct writing *w, const struct view *v, struct err *err)
 		    view_base_name(v, i), &list);
 	keywords_format(view_facts(v).keywords, &keywords);
 	if (buf_check(&list, err) == -1 || buf_check(&keywords, err) == -1 ||
-	    file_replace(w->fd, "dovecot-keywords", buf_span(&keywords), 0600,
-		err) == -1)
+	    put_file(w->fd, "dovecot-keywords", buf_span(&keywords), err) == -1)
 		return -1;
-	if (syncfs(w->fd) == -1)
-		return disk_err(err, "flush the backup");
-	return file_replace(
-	    w->fd, "dovecot-uidlist", buf_span(&list), 0600, err);
+	return put_file(w->fd, "dovecot-uidlist", buf_span(&list), err);
 }
 
 static int
@@ -369,13 +387,6 @@ stale_folder(void *arg, const char *directory, struct span name)
 	return !s->w->failed;
 }
 
-static int
-write_subscriptions(struct writing *w, struct buf *text, struct err *err)
-{
-	return file_replace(
-	    w->dir_fd, "subscriptions", buf_span(text), 0600, err);
-}
-
 /* The mailboxes that are gone, and what belongs to none. */
 static int
 write_rest(struct writing *w, const struct mailbox_list *list, struct err *err)
@@ -396,9 +407,8 @@ write_rest(struct writing *w, const struct mailbox_list *list, struct err *err)
 	if (!w->options->keep)
 		done = backup_each_folder(w->dir_fd, stale_folder, &stale, err);
 	if (done == 0 && !w->failed && !absent)
-		done = write_subscriptions(w, &text, err);
-	if (done == 0 && !w->failed && syncfs(w->dir_fd) == -1)
-		done = disk_err(err, "flush the backup");
+		done =
+		    put_file(w->dir_fd, "subscriptions", buf_span(&text), err);
 	w->side->inside(w->side->arg);
 	return w->failed ? -1 : done;
 }
@@ -429,6 +439,10 @@ backup_write(struct account *a, int dir_fd, const struct backup_options *o,
 		done = write_rest(&w, &list, err);
 	free(w.had);
 	buf_fini(&w.text);
+	/* One flush for all: until then, and until its owner has marked it as
+	 * done, the backup counts as one that was cut short. */
+	if (done == 0 && syncfs(dir_fd) == -1)
+		done = disk_err(err, "flush the backup");
 	return done;
 }
 

@@ -37,16 +37,6 @@ struct copy {
 	unsigned keyword_of[KEYWORDS_MAX]; /* the target's number + 1 */
 };
 
-static int
-span_order(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-	size_t shorter = x->len < y->len ? x->len : y->len;
-	int diff = shorter == 0 ? 0 : memcmp(x->p, y->p, shorter);
-
-	return diff != 0 ? diff : (x->len > y->len) - (x->len < y->len);
-}
-
 /*
  * A base that was ever in the target must not come back under it: Dovecot
  * would take it for an expunged message that reappears.

@@ -138,3 +138,13 @@ filename_cmp(struct span a, struct span b)
 	diff = shorter == 0 ? 0 : memcmp(a.p, b.p, shorter);
 	return diff != 0 ? diff : (a.len > b.len) - (a.len < b.len);
 }
+
+int
+span_order(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+	size_t shorter = x->len < y->len ? x->len : y->len;
+	int diff = shorter == 0 ? 0 : memcmp(x->p, y->p, shorter);
+
+	return diff != 0 ? diff : (x->len > y->len) - (x->len < y->len);
+}

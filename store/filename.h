@@ -46,4 +46,7 @@ bool filename_info_plain(struct span info, uint64_t letters);
  */
 int filename_cmp(struct span a, struct span b);
 
+/* Of two struct span, octet by octet; for qsort and bsearch. */
+int span_order(const void *a, const void *b);
+
 #endif

@@ -35,16 +35,6 @@ struct looking {
 };
 
 static int
-span_order(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-	size_t shorter = x->len < y->len ? x->len : y->len;
-	int diff = shorter == 0 ? 0 : memcmp(x->p, y->p, shorter);
-
-	return diff != 0 ? diff : (x->len > y->len) - (x->len < y->len);
-}
-
-static int
 base_order(const void *a, const void *b)
 {
 	return span_order(

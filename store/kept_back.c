@@ -71,16 +71,6 @@ bases_fini(struct bases *b)
 }
 CLEANUP_DEFINE_VALUE(struct bases, bases_fini)
 
-static int
-span_order(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-	size_t shorter = x->len < y->len ? x->len : y->len;
-	int diff = shorter == 0 ? 0 : memcmp(x->p, y->p, shorter);
-
-	return diff != 0 ? diff : (x->len > y->len) - (x->len < y->len);
-}
-
 /* ---- what is kept ---- */
 
 static bool

@@ -173,8 +173,10 @@ def test_killed(filled, tmp_path):
         imap.create("Many")
     where = maildir(filled, HANAKO) / ".Many"
     for number in range(150):
-        path = where / "cur" / ("1000000000.M%dP1.x:2,S" % number)
-        path.write_bytes(b"Subject: %d\n\n%s\n" % (number, b"x" * 20000))
+        text = b"Subject: %d\n\n%s\n" % (number, b"x" * 20000)
+        path = where / "cur" / ("1000000000.M%dP1.x,S=%d,W=%d:2,S" % (
+            number, len(text), len(text) + 3))
+        path.write_bytes(text)
         os.chown(path, where.stat().st_uid, where.stat().st_gid)
     target = str(tmp_path / "hanako")
 
