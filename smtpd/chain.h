@@ -85,7 +85,7 @@ void smtp_chain_content(
  * Then to the milters of tenants, each tenant's on a copy of its own.  *draft
  * must stay.  ERR_TEMP: no memory.
  */
-int smtp_chain_groups(struct smtp_chain *c, const struct draft *draft,
+int smtp_chain_groups(struct smtp_session *s, const struct draft *draft,
     struct smtp_groups *groups, struct err *err);
 /* Whose group a recipient is in. */
 struct smtp_group *smtp_groups_of(

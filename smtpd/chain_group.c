@@ -143,17 +143,18 @@ group_make(struct smtp_chain *c, const char *tenant, const struct draft *draft,
 }
 
 int
-smtp_chain_groups(struct smtp_chain *c, const struct draft *draft,
+smtp_chain_groups(struct smtp_session *s, const struct draft *draft,
     struct smtp_groups *groups, struct err *err)
 {
-	const struct smtp_transaction *t = c->session->transaction;
+	const struct smtp_transaction *t = s->transaction;
+	struct smtp_chain *c = s->chain;
 	struct smtp_group *everybody;
 
 	*groups = (struct smtp_groups){ .len = 0 };
 	if (group_add(groups, "", draft, &everybody, err) == -1)
 		return -1;
 	/* Milters of tenants may add recipients while this runs. */
-	for (size_t i = 0; i < t->recipients_len; i++) {
+	for (size_t i = 0; c != NULL && i < t->recipients_len; i++) {
 		const struct smtp_recipient *r = &t->recipients[i];
 		char tenant[TENANT_NAME_MAX + 1];
 

@@ -11,6 +11,7 @@
 #include "smtpd/chain.h"
 #include "smtpd/draft.h"
 #include "smtpd/session.h"
+#include "smtpd/submission.h"
 #include "smtpd/trace.h"
 #include "smtpd/variant.h"
 
@@ -214,7 +215,8 @@ outgoing_judge(struct outgoing *o, struct err *err)
 {
 	struct smtp_session *s = o->session;
 
-	if (s->chain == NULL || s->transaction->discard) {
+	if (s->transaction->discard ||
+	    (s->chain == NULL && !smtp_is_submission(s))) {
 		outgoing_plain(o);
 		return 1;
 	}
@@ -224,7 +226,17 @@ outgoing_judge(struct outgoing *o, struct err *err)
 	}
 	if (draft_make(o, err) == -1)
 		return -1;
-	if (refused_for_all(o))
+	if (smtp_is_submission(s)) {
+		switch (smtp_submission_fix(s, &o->draft, err)) {
+		case SMTP_SUBMISSION_FINE:
+			break;
+		case SMTP_SUBMISSION_REFUSED:
+			return 0;
+		case SMTP_SUBMISSION_FAILED:
+			return -1;
+		}
+	}
+	if (s->chain != NULL && refused_for_all(o))
 		return 0;
 	if (s->transaction->discard)
 		return 1;
@@ -232,9 +244,7 @@ outgoing_judge(struct outgoing *o, struct err *err)
 		log_notice(&s->log, "message quarantined by a milter",
 		    log_str("message", s->transaction->id.text),
 		    log_span("reason", span_str(s->transaction->quarantine)));
-	return smtp_chain_groups(s->chain, &o->draft, &o->groups, err) == -1
-		   ? -1
-		   : 1;
+	return smtp_chain_groups(s, &o->draft, &o->groups, err) == -1 ? -1 : 1;
 }
 
 /* ---- copies

@@ -226,6 +226,16 @@ field_add(struct draft *d, size_t at, const struct milter_edit *edit,
 	return field_write(f, edit, space, err);
 }
 
+int
+draft_add(struct draft *d, const struct milter_edit *field, struct err *err)
+{
+	size_t at = 0;
+
+	while (at < d->len && d->fields[at].ours)
+		at++;
+	return field_add(d, at, field, true, err);
+}
+
 /* Where the field of that index among those that are there begins. */
 static size_t
 insert_position(const struct draft *d, uint32_t index)

@@ -57,6 +57,10 @@ CLEANUP_DEFINE_VALUE(struct draft, draft_fini)
 /* A second draft of the same message, which must stay; it is edited apart. */
 int draft_copy(struct draft *to, const struct draft *from, struct err *err);
 
+/* Adds a field of ours that milters are shown, below our trace field. */
+int draft_add(
+    struct draft *d, const struct milter_edit *field, struct err *err);
+
 /* Whether a message keeps the limits above, asked when it has come. */
 int draft_header_check(struct span message, struct err *err);
 

@@ -30,6 +30,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/reply.c \
 	smtpd/server.c smtpd/server.h \
 	smtpd/session.c smtpd/session.h \
+	smtpd/submission.c smtpd/submission.h \
 	smtpd/trace.c smtpd/trace.h \
 	smtpd/variant.c smtpd/variant.h
 

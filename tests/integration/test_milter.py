@@ -85,7 +85,8 @@ def test_who_has_logged_in(chain):
     chain.one.script(("mail", "macro", "{auth_type}"),
                      ("mail", "macro", "{auth_authen}"),
                      ("helo", "macro", "{tls_version}"))
-    chain.platform.send(MESSAGE, to=[HANAKO], sender=YUKI, login=YUKI,
+    mine = MESSAGE.replace(b"a@outside.example", YUKI.encode())
+    chain.platform.send(mine, to=[HANAKO], sender=YUKI, login=YUKI,
                         service="submission")
     assert chain.one.macros() == {
         "{auth_type}": "CRAM-MD5", "{auth_authen}": YUKI,

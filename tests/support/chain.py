@@ -75,7 +75,9 @@ class Chain:
                     settings.get(name, ""))
             for name in ("one", "two", "raw")]
         self.platform.write_conf()
+        mark = self.platform.log_mark()
         self.platform.hikyaku("reload")
+        self.platform.wait_log(r"smtpd\[\d+\].* configuration reloaded", mark)
 
     def close(self):
         for each in (self.one, self.two):
