@@ -43,6 +43,17 @@ static const struct verb verbs[] = {
 	    " %s | --expired",
 	    "remove what is deleted and whose days are over, with its mail",
 	    manage_purge },
+	{ "rename", LIVING, OPTION_TENANT | OPTION_KEEP, 2, 2,
+	    " %s NEW [--keep-old]", "another name; the mail stays where it is",
+	    manage_rename },
+	{ "import", ACCOUNT, OPTION_TENANT | OPTION_DRY_RUN | OPTION_IMPORT, 1,
+	    1, " FILE.csv [--dry-run] [--scheme NAME] [--update-passwords]",
+	    "add accounts from a table, and change those that differ",
+	    manage_import },
+	{ "export", ALL,
+	    OPTION_FILTERS | OPTION_FORMAT | OPTION_TENANT | OPTION_DOMAIN, 0,
+	    0, " [--tenant T] [--FIELD VALUE] [--columns A,B]",
+	    "a table that import reads", manage_export },
 };
 #define VERBS_LEN (sizeof(verbs) / sizeof(*verbs))
 

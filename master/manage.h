@@ -162,6 +162,15 @@ int manage_tenant_of_address(
     struct manage *m, struct span address, struct buf *tenant, struct err *err);
 
 /*
+ * Lowers *limit to what an entry and its class of service say of an attribute.
+ */
+int manage_limit(struct manage *m, const struct found *found,
+    const char *attribute, uint64_t *limit, struct err *err);
+/* How many more accounts a tenant may have; UINT64_MAX: any number. */
+int manage_room(
+    struct manage *m, struct span tenant, uint64_t *left_out, struct err *err);
+
+/*
  * What the settings of the command line make of an entry: NULL for a new one.
  */
 int manage_settings(struct manage *m, const struct found *found,
@@ -184,6 +193,9 @@ int manage_resume(struct manage *m);
 int manage_delete(struct manage *m);
 int manage_undelete(struct manage *m);
 int manage_purge(struct manage *m);
+int manage_rename(struct manage *m);
+int manage_import(struct manage *m);
+int manage_export(struct manage *m);
 int manage_passwd(struct manage *m);
 
 #endif

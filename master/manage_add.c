@@ -98,13 +98,19 @@ add_addressed(struct manage *m, struct buf *dn, struct err *err)
 	CLEANUP(buf_fini) struct buf address;
 	CLEANUP(buf_fini) struct buf tenant;
 	struct span name = span_str(m->options.names[0]);
+	uint64_t left = UINT64_MAX;
 	int rc;
 
 	changes_init(&changes);
 	buf_init(&address, FIELD_VALUE_MAX);
 	buf_init(&tenant, FIELD_VALUE_MAX);
-	if (manage_new_address(m, name, &address, &tenant, err) == -1)
+	if (manage_new_address(m, name, &address, &tenant, err) == -1 ||
+	    (m->kind->id == KIND_ACCOUNT &&
+		manage_room(m, buf_span(&tenant), &left, err) == -1))
 		return -1;
+	if (left == 0)
+		return err_set(
+		    err, ERR_LIMIT, "max-accounts of the tenant is reached");
 	rc = m->kind->id == KIND_ACCOUNT
 		 ? manage_new_account(m, buf_span(&address), buf_span(&tenant),
 		       dn, &changes, err)

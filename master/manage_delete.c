@@ -16,42 +16,6 @@
 /* ---- the grace --------------------------------------------------------------
  */
 
-static void
-lower(struct manage *m, const struct found *found, uint64_t *days)
-{
-	CLEANUP(buf_fini) struct buf text;
-	uint64_t number;
-
-	buf_init(&text, 64);
-	if (found->entry != NULL &&
-	    entry_value(editor_ldap(m->editor), found->entry, "hkUndeleteDays",
-		&text) &&
-	    span_to_u64(buf_span(&text), &number) && number < *days)
-		*days = number;
-}
-
-/* The entry's own limit, and the one of its class. */
-static int
-lower_by(struct manage *m, const struct found *found, uint64_t *days,
-    struct err *err)
-{
-	CLEANUP(found_fini) struct found class = { NULL, NULL, NULL };
-	CLEANUP(buf_fini) struct buf dn;
-	struct editor_query query = { .scope = LDAP_SCOPE_BASE,
-		.filter = "(objectClass=hkClassOfService)" };
-
-	buf_init(&dn, DN_MAX);
-	lower(m, found, days);
-	if (found->entry == NULL ||
-	    !entry_value(editor_ldap(m->editor), found->entry, "hkClass", &dn))
-		return 0;
-	query.base = buf_str(&dn);
-	if (editor_find(m->editor, &query, &class, err) == -1)
-		return -1;
-	lower(m, &class, days);
-	return 0;
-}
-
 /* --days, or the smallest hkUndeleteDays of entry, tenant and classes. */
 static int
 grace_of(struct manage *m, const struct found *found, uint64_t *days_out,
@@ -70,13 +34,13 @@ grace_of(struct manage *m, const struct found *found, uint64_t *days_out,
 			    m->options.days);
 		return 0;
 	}
-	if (lower_by(m, found, &days, err) == -1)
+	if (manage_limit(m, found, "hkUndeleteDays", &days, err) == -1)
 		return -1;
 	if (m->kind->id != KIND_TENANT &&
 	    naming_tenant_of(span_str(found->dn), m->tenantd.base, &name) &&
 	    (manage_find(m, kind_of(KIND_TENANT), buf_span(&name), &tenant,
 		 err) == -1 ||
-		lower_by(m, &tenant, &days, err) == -1))
+		manage_limit(m, &tenant, "hkUndeleteDays", &days, err) == -1))
 		return -1;
 	*days_out = days == UINT64_MAX ? m->conf.undelete_days : days;
 	return 0;

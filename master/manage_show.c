@@ -47,6 +47,7 @@ struct list {
 	const struct field *columns[COLUMNS_MAX + 1]; /* NULL at the end */
 	struct buf line;
 	size_t count;
+	bool for_import;
 };
 
 static int
@@ -72,7 +73,8 @@ choose_named(struct list *l, struct err *err)
 	return 0;
 }
 
-/* CSV and JSON have everything, a terminal what fits. */
+/* CSV and JSON have everything, a terminal what fits; a table for import has
+ * no more than import takes. */
 static int
 choose_columns(struct list *l, struct err *err)
 {
@@ -83,7 +85,10 @@ choose_columns(struct list *l, struct err *err)
 	if (o->columns != NULL)
 		return choose_named(l, err);
 	for (size_t i = 0; (f = kind_field(l->m->kind, i)) != NULL; i++)
-		if (o->json || o->csv || (f->flags & FIELD_COLUMN) != 0)
+		if (l->for_import
+			? (f->flags & FIELD_FIXED) == 0 ||
+			      (f->flags & FIELD_COLUMN) != 0
+			: o->json || o->csv || (f->flags & FIELD_COLUMN) != 0)
 			l->columns[len++] = f;
 	return 0;
 }
@@ -242,10 +247,10 @@ list_all(struct list *l, struct err *err)
 	return editor_search(l->m->editor, &query, list_entry, l, err);
 }
 
-int
-manage_list(struct manage *m)
+static int
+list(struct manage *m, bool for_import)
 {
-	struct list l = { .m = m, .count = 0 };
+	struct list l = { .m = m, .count = 0, .for_import = for_import };
 	struct err err = ERR_INIT;
 	int rc;
 
@@ -259,4 +264,18 @@ manage_list(struct manage *m)
 	if (rc == 0 && fflush(stdout) != 0)
 		rc = err_sys(&err, "standard output");
 	return rc == -1 ? manage_fail(m, NULL, &err) : MANAGE_DONE;
+}
+
+int
+manage_list(struct manage *m)
+{
+	return list(m, false);
+}
+
+int
+manage_export(struct manage *m)
+{
+	m->options.csv = true;
+	m->options.json = false;
+	return list(m, true);
 }

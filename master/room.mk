@@ -37,6 +37,8 @@ bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/ask.c master/ask.h master/hikyaku_account.c \
 	master/hikyaku_mailbox.c master/hikyaku_milter.c \
+	master/import.h master/import_chunk.c \
+	master/import_read.c master/import_report.c \
 	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \
 	master/hikyaku_store.c \
 	master/mailbox_backup.c master/mailbox_mbox.c \
@@ -46,9 +48,11 @@ master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/manage.c master/manage.h \
 	master/manage_add.c master/manage_new.h \
 	master/manage_admin.c master/manage_delete.c \
-	master/manage_find.c master/manage_options.c \
+	master/manage_domain.c master/manage_find.c master/manage_import.c \
+	master/manage_limits.c master/manage_options.c \
 	master/manage_passwd.c master/manage_purge.c \
-	master/manage_references.c master/manage_references.h master/manage_set.c \
+	master/manage_references.c master/manage_references.h \
+	master/manage_rename.c master/manage_rename.h master/manage_set.c \
 	master/manage_show.c master/manage_tenant.c \
 	master/progress.c master/progress.h \
 	master/purge_work.c master/purge_work.h \
@@ -58,9 +62,17 @@ master_hikyaku_LDADD = master/libmaster.a tenants/libprovision.a \
 	common/libcommon.a $(LDAP_LIBS) $(JANSSON_LIBS) $(CRYPT_LIBS) \
 	$(ICU_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
-EXTRA_DIST += master/hikyaku.conf.example master/hikyakud.service.in
+EXTRA_DIST += master/hikyaku.conf.example master/hikyakud.service.in \
+	master/completion.bash
 exampledir = $(docdir)
 example_DATA = master/hikyaku.conf.example
+# bash-completion finds it by the name of the command.
+completiondir = $(datadir)/bash-completion/completions
+nodist_completion_DATA = master/completion/hikyaku
+CLEANFILES += master/completion/hikyaku
+master/completion/hikyaku: master/completion.bash
+	$(AM_V_GEN)$(MKDIR_P) master/completion && \
+		cp $(srcdir)/master/completion.bash $@
 # Beneath the prefix, so that it needs no root; a packager moves it.
 systemdunitdir = $(prefix)/lib/systemd/system
 nodist_systemdunit_DATA = master/hikyakud.service

@@ -77,20 +77,6 @@ end(struct batch *b, int code, int id, struct err *err)
 }
 
 int
-batch_add(struct batch *b, const char *dn, const struct changes *changes,
-    struct err *err)
-{
-	struct part p;
-	int id = 0, rc;
-
-	if (changes_check(changes, err) == -1 || begin(b, &p, err) == -1)
-		return -1;
-	rc = ldap_add_ext(
-	    editor_ldap(b->editor), dn, changes->mods, p.list, NULL, &id);
-	return end(b, rc, id, err);
-}
-
-int
 batch_modify(struct batch *b, const char *dn, const struct changes *changes,
     struct err *err)
 {
@@ -212,19 +198,34 @@ batch_commit(struct batch *b, size_t *failed_out, struct err *err)
 	return rc;
 }
 
+/* libldap takes no const, but writes nothing. */
+static LDAPControl noop = {
+	.ldctl_oid = (char *)(uintptr_t)LDAP_CONTROL_NOOP,
+	.ldctl_iscritical = 1,
+};
+
 int
 batch_try_add(
     struct editor *e, const char *dn, const struct changes *c, struct err *err)
 {
-	LDAPControl noop = { .ldctl_oid = (char *)(uintptr_t)LDAP_CONTROL_NOOP,
-		.ldctl_iscritical = 1 };
 	LDAPControl *list[] = { &noop, NULL };
 	int id = 0, rc;
 
 	if (changes_check(c, err) == -1)
 		return -1;
 	rc = ldap_add_ext(editor_ldap(e), dn, c->mods, list, NULL, &id);
-	if (rc != LDAP_SUCCESS)
-		return editor_refused(e, rc, NULL, err);
-	return id;
+	return rc == LDAP_SUCCESS ? id : editor_refused(e, rc, NULL, err);
+}
+
+int
+batch_try_modify(
+    struct editor *e, const char *dn, const struct changes *c, struct err *err)
+{
+	LDAPControl *list[] = { &noop, NULL };
+	int id = 0, rc;
+
+	if (changes_check(c, err) == -1)
+		return -1;
+	rc = ldap_modify_ext(editor_ldap(e), dn, c->mods, list, NULL, &id);
+	return rc == LDAP_SUCCESS ? id : editor_refused(e, rc, NULL, err);
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Several changes that happen together or not at all, for the price of one
- * flush.                                                         RFC 5805
+ * Several modifications that happen together or not at all, for the price of
+ * one flush.                                                     RFC 5805
  *
  * slapd runs them one after the other when the batch is committed, with every
  * check that it makes of single ones.
  *
- * Adds and modifications only: slapd 2.5.13 ends in a crash after a batch that
- * failed and renamed something, and fails when entries are removed below
- * different parents.
+ * Of no attribute that unique watches: a batch that takes the lock of its
+ * "serialize" and another writer wait for each other for ever.  And nothing
+ * but modifications: slapd 2.5.13 ends in a crash after a batch that failed and
+ * renamed something, and fails when entries are removed below different
+ * parents.
  *
  * slapd 2.5 tells its followers of a change before it is committed, and does
- * not take that back: a replica gets entries that a batch which failed would
- * have made.  So whoever has doubts about a change tries it first
- * (batch_try_add).
+ * not take that back: a replica gets what a batch which failed would have made.
  */
 #ifndef HK_TENANTS_BATCH_H
 #define HK_TENANTS_BATCH_H
@@ -58,12 +58,15 @@ int batch_modify(
 int batch_commit(struct batch *b, size_t *failed_out, struct err *err);
 
 /*
- * Asks slapd to make every check of an add, but not to add.  Does not wait;
+ * Asks slapd to make every check of a change, but not to do it.  Does not wait;
  * answers the message id, or -1.  The answer is
- * LDAP_X_NO_OPERATION when it would have been added.
+ * LDAP_X_NO_OPERATION when it would have been done.
  * (draft-zeilenga-ldap-noop)
  */
 int batch_try_add(
+    struct editor *e, const char *dn, const struct changes *c, struct err *err);
+
+int batch_try_modify(
     struct editor *e, const char *dn, const struct changes *c, struct err *err);
 
 #endif

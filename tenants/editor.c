@@ -262,6 +262,29 @@ changes_check(const struct changes *c, struct err *err)
 	return c->failed ? err_set(err, ERR_TEMP, "out of memory") : 0;
 }
 
+int
+changes_copy_if(struct changes *to, const struct changes *from,
+    bool (*same)(LDAP *ld, LDAPMessage *entry, const LDAPMod *mod), LDAP *ld,
+    LDAPMessage *entry, struct err *err)
+{
+	for (size_t i = 0; i < from->len; i++) {
+		const LDAPMod *mod = from->mods[i];
+		int op = mod->mod_op & ~LDAP_MOD_BVALUES;
+
+		if (same(ld, entry, mod))
+			continue;
+		if (mod->mod_bvalues == NULL)
+			changes_clear(to, mod->mod_type);
+		for (size_t v = 0;
+		     mod->mod_bvalues != NULL && mod->mod_bvalues[v] != NULL;
+		     v++)
+			changes_value(to, op, mod->mod_type,
+			    span_of(mod->mod_bvalues[v]->bv_val,
+				mod->mod_bvalues[v]->bv_len));
+	}
+	return changes_check(to, err);
+}
+
 /* ---- operations -------------------------------------------------------------
  */
 

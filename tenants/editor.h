@@ -66,6 +66,13 @@ void changes_clear(struct changes *c, const char *attribute);
 bool changes_has(const struct changes *c, const char *attribute);
 bool changes_replaces(const struct changes *c, const char *attribute);
 int changes_check(const struct changes *c, struct err *err);
+/*
+ * Copies those modifications of which same() says that the entry has these
+ * values not.
+ */
+int changes_copy_if(struct changes *to, const struct changes *from,
+    bool (*same)(LDAP *ld, LDAPMessage *entry, const LDAPMod *mod), LDAP *ld,
+    LDAPMessage *entry, struct err *err);
 
 /* ---- operations -----------------------------------------------------------
  */

@@ -203,6 +203,15 @@ password_check(struct span stored, struct span password)
 }
 
 bool
+password_has_scheme(struct span stored)
+{
+	struct span material;
+
+	return stored.len > 0 && stored.p[0] == '{' &&
+	       scheme_take(stored, &material) != NULL && material.len > 0;
+}
+
+bool
 password_is_slow(struct span stored)
 {
 	struct span material;

@@ -42,6 +42,9 @@ enum password_match {
 /* Compares in constant time.  Costs what the scheme costs. */
 enum password_match password_check(struct span stored, struct span password);
 
+/* A value with a scheme that we have; its material may be bad nevertheless. */
+bool password_has_scheme(struct span stored);
+
 /* Checking it takes milliseconds of CPU: {CRYPT} and {SCRAM-SHA-256}, but not
  * when it would take so many that it is not done (password_cost.h). */
 bool password_is_slow(struct span stored);

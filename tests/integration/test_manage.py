@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """hikyaku account, group, domain, tenant, class, passwd."""
 
-import base64
 import csv
-import hashlib
 import io
 import json
-import os
 import pathlib
-import pty
 import re
 import socket
 import subprocess
@@ -16,70 +12,28 @@ import time
 
 import pytest
 from support.platform import PASSWORD
+from support.tool import (
+    DONE,
+    NO_DIRECTORY,
+    NOT_FOUND,
+    REFUSED,
+    USAGE,
+    Tool,
+    can_login,
+    eventually,
+    maildir_of,
+    on_terminal,
+    rcpt,
+    shard,
+)
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KINDS = ("tenant", "domain", "account", "group", "class")
-DONE, REFUSED, USAGE, NOT_FOUND, NO_DIRECTORY = 0, 1, 2, 4, 5
-
-
-class Tool:
-    """The command against one platform."""
-
-    def __init__(self, platform):
-        self.platform = platform
-        self.secret = platform.root / "admin.password"
-        self.secret.write_text(PASSWORD + "\n")
-
-    def __call__(self, *args, stdin="", status=DONE):
-        got = subprocess.run([*self.platform.command, *args], input=stdin,
-                             capture_output=True, text=True, timeout=60,
-                             check=False)
-        assert got.returncode == status, (args, got.stdout, got.stderr)
-        return got.stdout if status == DONE else got.stderr
-
-    def as_(self, who, *args, **how):
-        return self(*args, "--as", who, "--password-file", str(self.secret),
-                    **how)
-
-    def show(self, kind, name):
-        return json.loads(self(kind, "show", name, "--json"))
-
-    def stored(self, address, attribute):
-        """Values of an attribute, as tenantd sees them."""
-        root = self.platform.root / "ldap"
-        got = subprocess.run(
-            ["ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H",
-             "ldap://127.0.0.1:%d" % self.platform.ports["ldap"], "-D",
-             "cn=tenantd,ou=platform,o=hikyaku", "-y",
-             str(root / "tenantd.password"), "-b", "ou=tenants,o=hikyaku",
-             "(mailLocalAddress=%s)" % address, attribute],
-            capture_output=True, text=True, check=True).stdout
-        return [base64.b64decode(value) if colon else value.encode()
-                for colon, value in re.findall(
-                    r"^%s:(:?) (.*)$" % attribute, got, re.M)]
 
 
 @pytest.fixture(scope="module")
 def tool(platform):
     return Tool(platform)
-
-
-def can_login(platform, login, password):
-    try:
-        platform.pop(login, password).quit()
-    except Exception as error:  # pylint: disable=broad-except
-        assert "AUTH" in str(error) or "wrong" in str(error).lower(), error
-        return False
-    return True
-
-
-def eventually(check, seconds=2.0):
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +64,27 @@ def test_page_tells_every_field(tool, kind):
     for other in KINDS:
         every |= set(re.findall(r"^    --(\S+)", tool(other, "help"), re.M))
     assert told == every
+
+
+def test_completion(platform):
+    script = platform.prefix / "share/bash-completion/completions/hikyaku"
+
+    def complete(*words):
+        got = subprocess.run(
+            ["bash", "-c", 'source "$1"; shift; COMP_WORDS=("$@"); '
+             'COMP_CWORD=$(($# - 1)); _hikyaku; '
+             'printf "%s\\n" "${COMPREPLY[@]}"', "bash", script,
+             platform.command[0], *words],
+            capture_output=True, text=True, check=True)
+        return set(got.stdout.split())
+
+    assert {"account", "tenant", "status", "passwd"} <= complete("")
+    assert complete("acc") == {"account"}
+    assert {"add", "set", "import", "rename"} <= complete("account", "")
+    assert complete("-c", str(platform.conf), "account", "un") == {"undelete"}
+    assert complete("account", "set", "a@b.example", "--spam-l") == {
+        "--spam-level"}
+    assert complete("account", "import", "--dr") == {"--dry-run"}
 
 
 # ---- a brand from nothing ------------------------------------------------------
@@ -183,24 +158,6 @@ def test_clear_secret_only_where_allowed(tool, hoshi):
     assert len(tool.stored("jiro@aozora.example", "hkSecret")) == 2
     tool("passwd", "jiro@aozora.example", stdin=PASSWORD + "\n")
     assert len(tool.stored("jiro@aozora.example", "hkSecret")) == 1
-
-
-def on_terminal(argv, answers):
-    """What a command shows when a person types the answers."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execv(argv[0], argv)
-    shown = b""
-    for count, answer in enumerate(answers):
-        while shown.count(b": ") <= count:
-            shown += os.read(fd, 1000)
-        os.write(fd, answer + b"\n")
-    try:
-        while True:
-            shown += os.read(fd, 1000)
-    except OSError:
-        pass
-    return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_terminal_shows_no_password(platform, tool, hoshi):
@@ -477,24 +434,6 @@ def test_admins(tool, hoshi):
 # ---- deleting in two steps ---------------------------------------------------------
 
 
-def rcpt(platform, address):
-    with platform.smtp() as s:
-        s.mail("someone@outside.example")
-        return s.rcpt(address)[0]
-
-
-def shard(platform, tenant, name):
-    """Where the store keeps an account, put aside or not."""
-    digest = hashlib.sha256(name.removesuffix(".removed").encode())
-    return (platform.root / "store" / tenant / digest.hexdigest()[:2] / name)
-
-
-def maildir_of(platform, tool, address):
-    """The account's directory, whether it is there or not."""
-    got = tool.show("account", address)
-    return shard(platform, got["tenant"], got["id"])
-
-
 @pytest.fixture
 def leaver(platform, tool, hoshi):
     """Somebody with mail, rights, a child and a place in a group."""
@@ -643,3 +582,154 @@ def test_tenant_goes_with_all_it_has(platform, tool):
     assert "kumo" not in tool("admin", "list")
     assert "hkActAs" not in platform.ldap(
         "ldapsearch", "", "-LLL", "-b", "cn=tenantd,ou=platform,o=hikyaku")
+
+
+# ---- renaming -----------------------------------------------------------------------
+
+
+def uidls(platform, login, password):
+    box = platform.pop(login, password)
+    found = [line.split()[1] for line in box.uidl()[1]]
+    box.quit()
+    return found
+
+
+def test_rename_moves_no_mail(platform, tool, leaver):
+    new = "newcomer@hoshi.example"
+    platform.send(b"Subject: another\r\n\r\nx\r\n", to=leaver)
+    before = uidls(platform, leaver, "leaver-1")
+    assert len(before) == 2
+    maildir = maildir_of(platform, tool, leaver)
+    tool("group", "set", "club@hoshi.example", "--add-member", leaver)
+    tool("domain", "set", "hoshi.example", "--catch-all", leaver)
+    tool("account", "rename", leaver, new)
+    assert eventually(lambda: can_login(platform, new, "leaver-1"))
+    assert uidls(platform, new, "leaver-1") == before
+    assert maildir_of(platform, tool, new) == maildir
+    # What named it names it still.
+    got = tool.show("group", "club@hoshi.example")
+    assert got["account"] == got["owner"] == [new]
+    assert sorted(got["member"]) == [new, "sora@hoshi.example"]
+    assert tool.show("account", "child@hoshi.example")["parent"] == new
+    assert tool.show("domain", "hoshi.example")["catch-all"] == new
+    assert new in tool("admin", "list") and leaver not in tool("admin", "list")
+    tool("domain", "set", "hoshi.example", "--no-catch-all")
+    assert tool.show("account", new)["alias"] == ["leaver2@hoshi.example"]
+    # Who gets the old address now gets nothing else.
+    assert eventually(lambda: rcpt(platform, leaver) == 550)
+    tool("account", "add", leaver, "--ask-password", stdin="other-1\n")
+    assert eventually(lambda: can_login(platform, leaver, "other-1"))
+    assert uidls(platform, leaver, "other-1") == []
+    assert not can_login(platform, leaver, "leaver-1")
+    tool("account", "delete", leaver, "--days", "0")
+    tool("account", "purge", leaver)
+    # And back, with the new one kept as an alias.
+    tool("account", "rename", new, leaver, "--keep-old")
+    assert sorted(tool.show("account", leaver)["alias"]) == [
+        "leaver2@hoshi.example", new]
+    assert eventually(
+        lambda: uidls(platform, leaver, "leaver-1") == before)
+    # To an alias of its own.
+    tool("account", "rename", leaver, new)
+    tool("account", "rename", new, leaver)
+    assert tool.show("account", leaver)["alias"] == ["leaver2@hoshi.example"]
+
+
+def test_rename_refusals(tool, leaver):
+    before = tool.show("account", leaver)
+    for args, status, words in (
+            ((leaver, "sora@hoshi.example"), REFUSED, "non-unique"),
+            ((leaver, "leaver@midori.example"), REFUSED, "a domain of midori"),
+            ((leaver, "leaver@nowhere.example"), REFUSED, "no domain"),
+            ((leaver, "leaver"), USAGE, "expected an address"),
+            (("leaver2@hoshi.example", "x@hoshi.example"), REFUSED,
+             "another name"),
+            (("nobody@hoshi.example", "x@hoshi.example"), NOT_FOUND, "none"),
+            ((leaver,), USAGE, "missing")):
+        assert words in tool("account", "rename", *args, status=status)
+    assert "directory in the store" in tool("tenant", "rename", "hoshi", "x",
+                                            status=REFUSED)
+    tool.as_("admin@aozora.example", "account", "rename",
+             "taro@aozora.example", "x@aozora.example", status=REFUSED)
+    assert tool.show("account", leaver) == before
+
+
+def test_rename_that_was_cut_short(platform, tool, leaver):
+    """The entry has its new name already, and nothing else happened."""
+    new = "newcomer@hoshi.example"
+    platform.ldap("ldapmodify",
+                  "dn: uid=%s,ou=accounts,ou=hoshi,ou=tenants,o=hikyaku\n"
+                  "changetype: modrdn\nnewrdn: uid=%s\ndeleteoldrdn: 1\n"
+                  % (leaver, new))
+    tool("account", "rename", leaver, new)
+    assert tool.show("account", new)["address"] == new
+    assert tool.show("group", "club@hoshi.example")["owner"] == [new]
+    assert tool.show("account", "child@hoshi.example")["parent"] == new
+    tool("account", "rename", leaver, new)  # only lists could be left
+    tool("account", "rename", new, leaver)
+
+
+def test_domain_rename(platform, tool):
+    """Killed on its way, again and again, and finished in the end."""
+    tool("tenant", "add", "fuji", "--uid", "299001", "--plus-addressing",
+         "yes")
+    tool("domain", "add", "fuji.example", "--tenant", "fuji")
+    tool("domain", "add", "fuji-alias.example", "--tenant", "fuji",
+         "--alias-of", "fuji.example")
+    tool("domain", "add", "other.example", "--tenant", "fuji")
+    rows = ["address,alias,password"]
+    rows += ["u%d@fuji.example,a%d@fuji.example b%d@other.example,%s"
+             % (i, i, i, "fuji-1" if i == 0 else "") for i in range(200)]
+    tool("account", "import", "-", stdin="\n".join(rows))
+    tool("account", "set", "u1@fuji.example", "--parent", "u0@fuji.example")
+    tool("group", "add", "all@fuji.example", "--account", "u0@fuji.example",
+         "--member", "u1@fuji.example x@elsewhere.example")
+    tool("domain", "set", "fuji.example", "--catch-all", "u2@fuji.example")
+    tool("tenant", "set", "fuji", "--primary-domain", "fuji.example")
+    tool("admin", "add", "u0@fuji.example")
+    assert eventually(lambda: rcpt(platform, "u0@fuji.example") == 250)
+    platform.send(b"Subject: x\r\n\r\nx\r\n", to="u0@fuji.example")
+    before = uidls(platform, "u0@fuji.example", "fuji-1")
+    ids = {r["id"] for r in json.loads(
+        tool("account", "list", "--tenant", "fuji", "--json"))}
+    for cut in (0.02, 0.08, 0.15):
+        running = subprocess.Popen(
+            [*platform.command, "domain", "rename", "fuji.example",
+             "yama.example"], stdout=subprocess.DEVNULL)
+        time.sleep(cut)
+        running.kill()
+        running.wait()
+    # Whoever is where, mail for the old name arrives.
+    assert eventually(lambda: all(
+        rcpt(platform, "u%d@fuji.example" % i) == 250 for i in (0, 100, 199)))
+    tool("domain", "rename", "fuji.example", "yama.example")
+    rows = json.loads(tool("account", "list", "--tenant", "fuji", "--json"))
+    assert {r["id"] for r in rows} == ids
+    for row in rows:
+        number = row["address"].split("@")[0][1:]
+        assert row["address"] == "u%s@yama.example" % number
+        assert sorted(row["alias"]) == ["a%s@yama.example" % number,
+                                        "b%s@other.example" % number]
+        assert "login" not in row
+    assert tool.show("account", "u1@yama.example")["parent"] == \
+        "u0@yama.example"
+    got = tool.show("group", "all@yama.example")
+    assert got["account"] == ["u0@yama.example"]
+    assert sorted(got["member"]) == ["u1@yama.example",
+                                     "x@elsewhere.example"]
+    assert tool.show("domain", "yama.example")["catch-all"] == \
+        "u2@yama.example"
+    assert tool.show("domain", "fuji-alias.example")["alias-of"] == \
+        "yama.example"
+    assert tool.show("tenant", "fuji")["primary-domain"] == "yama.example"
+    assert "u0@yama.example" in tool("admin", "list", "--tenant", "fuji")
+    tool("domain", "show", "fuji.example", status=NOT_FOUND)
+    assert eventually(lambda: can_login(platform, "u0@yama.example",
+                                        "fuji-1"))
+    assert uidls(platform, "u0@yama.example", "fuji-1") == before
+    # Back, and this time the old name stays as an alias.
+    tool("domain", "rename", "yama.example", "fuji.example", "--keep-old")
+    assert tool.show("domain", "yama.example")["alias-of"] == "fuji.example"
+    assert eventually(lambda: rcpt(platform, "u5@yama.example") == 250)
+    tool("tenant", "delete", "fuji", "--days", "0")
+    tool("tenant", "purge", "fuji")
