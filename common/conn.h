@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -225,6 +227,23 @@ const struct conn_peer *conn_peer(const struct conn *c);
 /* As it stands there. */
 void conn_address_text(const struct sockaddr_storage *address,
     char text[CONN_ADDRESS_SIZE], uint16_t *port_out);
+
+enum {
+	CONN_LOCAL_SIZE = 64
+};
+/* Ours: "192.0.2.1:995", "[2001:db8::1]:995", or "" for a Unix socket. */
+static inline void
+conn_local(const struct conn *c, char out[CONN_LOCAL_SIZE])
+{
+	const struct conn_peer *p = conn_peer(c);
+
+	out[0] = '\0';
+	if (p->local_port != 0)
+		(void)snprintf(out, CONN_LOCAL_SIZE,
+		    strchr(p->local_text, ':') == NULL ? "%s:%u" : "[%s]:%u",
+		    p->local_text, p->local_port);
+}
+
 /* What a trusted proxy said instead (PROXY protocol, XCLIENT, handoff). */
 void conn_set_peer(struct conn *c, const struct conn_peer *peer);
 

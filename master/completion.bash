@@ -45,6 +45,9 @@ _hikyaku() {
 	rename) common="$common --keep-old" ;;
 	import) common="$common --dry-run --scheme --update-passwords" ;;
 	esac
+	if [[ $command == passwd ]]; then
+		common="$common --cram-md5 --app --service --revoke-app"
+	fi
 	if [[ $verb == import && $cur != -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return

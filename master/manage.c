@@ -59,8 +59,10 @@ static const struct verb verbs[] = {
 
 /* No field of its own: what it does is one thing. */
 static const struct verb passwd = { "passwd", 0,
-	OPTION_PASSWORD | OPTION_TENANT, 1, 1, " ADDRESS",
-	"give an account a new password", manage_passwd };
+	OPTION_PASSWORD | OPTION_TENANT | OPTION_APP, 1, 1,
+	" ADDRESS [--app NAME [--service LIST] | --revoke-app NAME]",
+	"give an account a new password, or one for a single program",
+	manage_passwd };
 
 /* ---- complaints -------------------------------------------------------------
  */

@@ -56,6 +56,7 @@ struct manage_options {
 	const char *as;            /* --as ADDRESS */
 	const char *password_file; /* --password-file FILE, of --as */
 	const char *tenant, *domain, *columns, *role, *days, *scheme;
+	const char *app, *revoke_app, *services; /* of passwd */
 	bool json, csv, dry_run, ask_password, cram_md5, keep_old, expired,
 	    update_passwords, quiet;
 	struct setting settings[SETTINGS_MAX];
@@ -90,6 +91,7 @@ enum {
 	OPTION_KEEP = 1 << 9,
 	OPTION_EXPIRED = 1 << 10,
 	OPTION_IMPORT = 1 << 11, /* --scheme, --update-passwords */
+	OPTION_APP = 1 << 12,    /* --app, --service, --revoke-app */
 };
 
 struct verb {
@@ -197,5 +199,8 @@ int manage_rename(struct manage *m);
 int manage_import(struct manage *m);
 int manage_export(struct manage *m);
 int manage_passwd(struct manage *m);
+/* passwd with --app or --revoke-app. */
+int manage_app(struct manage *m);
+int manage_app_revoke(struct manage *m);
 
 #endif

@@ -127,6 +127,10 @@ manage_passwd(struct manage *m)
 	int status;
 
 	changes_init(&changes);
+	if (m->options.app != NULL)
+		return manage_app(m);
+	if (m->options.revoke_app != NULL)
+		return manage_app_revoke(m);
 	if (manage_must_find(m, name, &found, &status) == -1)
 		return status;
 	if (manage_password_ask(m, &found, LDAP_MOD_REPLACE, &changes, &err) ==

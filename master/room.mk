@@ -47,6 +47,7 @@ master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/mailwork.c master/mailwork.h \
 	master/manage.c master/manage.h \
 	master/manage_add.c master/manage_new.h \
+	master/manage_app.c \
 	master/manage_admin.c master/manage_delete.c \
 	master/manage_domain.c master/manage_find.c master/manage_import.c \
 	master/manage_limits.c master/manage_options.c \

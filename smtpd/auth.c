@@ -216,10 +216,12 @@ static void
 auth_start(
     struct smtp_session *s, const struct sasl_mechanism *m, struct span initial)
 {
+	char local[CONN_LOCAL_SIZE];
 	struct login_origin origin = {
 		.service = SERVICE_SMTP,
 		.client = conn_peer(s->conn)->address_text,
 		.host = conn_tls_server_name(s->conn),
+		.local = local,
 		.log_id = s->log.id.text,
 		.tls = conn_tls(s->conn),
 	};
@@ -227,6 +229,7 @@ auth_start(
 	struct err err = ERR_INIT;
 	int called;
 
+	conn_local(s->conn, local);
 	buf_init(&challenge, TENANT_SASL_MAX);
 	s->auth = calloc(1, sizeof(*s->auth));
 	if (s->auth == NULL) {

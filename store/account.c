@@ -18,18 +18,22 @@
 
 #define LOCK_WAIT_MS 60000
 
+/* Capitals and "_" are for accounts alone. */
 static bool
-all_of(struct span s, size_t max, bool capitals)
+all_of(struct span s, size_t max, bool account)
 {
 	if (s.len == 0 || s.len > max)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.p[i];
 
-		if (c != '-' && !ascii_is(c, ASCII_ALPHA | ASCII_DIGIT))
+		if (c == '_' || (c >= 'A' && c <= 'Z')) {
+			if (!account)
+				return false;
+		} else if (c != '-' &&
+			   !ascii_is(c, ASCII_ALPHA | ASCII_DIGIT)) {
 			return false;
-		if (!capitals && c >= 'A' && c <= 'Z')
-			return false;
+		}
 	}
 	return true;
 }

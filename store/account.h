@@ -26,7 +26,7 @@
 #include "common/span.h"
 
 #define STORE_TENANT_MAX 63  /* [a-z0-9-] */
-#define STORE_ACCOUNT_MAX 64 /* [0-9A-Za-z-] */
+#define STORE_ACCOUNT_MAX 64 /* [0-9A-Za-z_-] */
 
 struct store;
 struct account;

@@ -90,7 +90,7 @@ may(struct directory *d, const struct entry *actor, const struct entry *account,
 }
 
 enum lookup
-act_as(struct directory *d, struct span actor, struct span wanted,
+act_as(struct directory *d, const struct login_name *actor, struct span wanted,
     struct account_info *account_out, struct err *err)
 {
 	CLEANUP(entry_unref) struct entry *who = NULL, *e = NULL;

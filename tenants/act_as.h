@@ -26,8 +26,8 @@
  * The account that wanted (a login name) is, if actor (what it logged in as)
  * may log in as it.  LOOKUP_NONE: it may not, or there is no such account.
  */
-enum lookup act_as(struct directory *d, struct span actor, struct span wanted,
-    struct account_info *account_out, struct err *err);
+enum lookup act_as(struct directory *d, const struct login_name *actor,
+    struct span wanted, struct account_info *account_out, struct err *err);
 
 /* The account is such a service's. */
 bool account_is_service(const struct account_info *account);

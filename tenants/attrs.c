@@ -26,7 +26,9 @@ const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
 	"hkMaxRetentionDays", "hkUidlFormat", "hkPop3Seen", "hkUndeleteDays",
 	"hkOverQuota", "hkInboxDays", "hkPop3LoginDelay", "hkVirusAction",
 	"hkUnscannable", "hkPop3Apop", "hkMaxPop3Sessions", "hkMaxImapSessions",
-	"hkActAs", NULL };
+	"hkActAs", "hkLoginForm", "hkPrimaryDomain", "hkLegacyId",
+	"hkHostAddress", "hkAppPassword", "hkAppLabel", "hkMaxAppPasswords",
+	"hkRehash", "hkKeepSecret", NULL };
 
 const char *
 entry_attr_name(enum entry_attr attr)

@@ -33,7 +33,8 @@ authenticate_new(const struct authenticate_options *options,
 		return err_set(err, ERR_TEMP, "out of memory");
 	a->directory = options->directory;
 	a->hostname = options->hostname;
-	if (verify_new(options->state_directory, &a->verify, err) == -1 ||
+	if (verify_new(options->conf, options->state_directory, &a->verify,
+		err) == -1 ||
 	    penalty_new(options->rules, options->state_directory, &a->penalty,
 		err) == -1 ||
 	    exchanges_new(&a->exchanges, err) == -1)
@@ -45,7 +46,9 @@ authenticate_new(const struct authenticate_options *options,
 int
 authenticate_start(struct authenticate *a, struct err *err)
 {
-	return penalty_start(a->penalty, err);
+	return verify_start(a->verify, err) == -1
+		   ? -1
+		   : penalty_start(a->penalty, err);
 }
 
 void
@@ -112,13 +115,14 @@ account_of(struct attempt *attempt, struct span login,
     struct account_info *account, struct err *err)
 {
 	CLEANUP(credentials_fini) struct credentials c = { .passwords.max = 0 };
+	struct login_name name = attempt_name(attempt, login);
 	enum lookup found;
 
 	if (attempt->known) {
 		*account = attempt->account;
 		return LOOKUP_FOUND;
 	}
-	found = directory_credentials(attempt->directory, login, &c, err);
+	found = directory_credentials(attempt->directory, &name, &c, err);
 	if (found == LOOKUP_FOUND)
 		*account = c.account;
 	return found;
@@ -154,6 +158,7 @@ static enum lookup
 account_for(struct attempt *attempt, const struct origin *o,
     struct login_result *result, struct err *err)
 {
+	struct login_name name = attempt_name(attempt, o->login);
 	struct account_info own;
 	enum lookup found = account_of(attempt, o->login, &own, err);
 
@@ -164,8 +169,10 @@ account_for(struct attempt *attempt, const struct origin *o,
 	/* Nobody acts through a door that is closed to themselves. */
 	if (!account_is_service(&own) && !admitted(&own, o->service))
 		return LOOKUP_FOUND;
-	found = act_as(
-	    attempt->directory, o->login, o->wanted, &result->account, err);
+	/* What opens one program's mail opens nobody else's. */
+	found = attempt->app[0] != '\0' ? LOOKUP_NONE
+					: act_as(attempt->directory, &name,
+					      o->wanted, &result->account, err);
 	if (found == LOOKUP_FOUND)
 		result->acting = strcmp(result->account.id, own.id) != 0;
 	else if (found == LOOKUP_NONE && attempt->patience != PATIENCE_NONE)
@@ -204,6 +211,13 @@ admit(struct authenticate *a, struct attempt *attempt, const struct origin *o,
 	result->outcome = LOGIN_OK;
 	if (result->acting)
 		audit(o, result, "login as another");
+	if (attempt->app[0] != '\0')
+		log_info(&log_process, "login with an app password",
+		    log_span("id", o->log_id),
+		    log_str("tenant", result->account.tenant.name),
+		    log_str("account", result->account.address),
+		    log_str("app", attempt->app),
+		    log_span("client", o->client));
 	return 0;
 }
 
@@ -248,6 +262,9 @@ authenticate_login(struct authenticate *a,
 
 	attempt_begin(a, attempt);
 	attempt->client = request->client;
+	attempt->host = request->host;
+	attempt->local = request->local;
+	attempt->service = request->service;
 	verdict =
 	    verify_password(attempt, request->login, request->password, err);
 	return conclude(a, attempt, verdict, &o, result, err);
@@ -266,6 +283,9 @@ step(struct authenticate *a, struct attempt *attempt, struct exchange *e,
 	struct origin o;
 
 	attempt->client = span_str(e->client);
+	attempt->host = span_str(e->host);
+	attempt->local = span_str(e->local);
+	attempt->service = e->service;
 	sasl_exchange_set_arg(e->sasl, attempt);
 	verdict = sasl_exchange_step(e->sasl, message, challenge, err);
 	o = (struct origin){ .service = e->service,
@@ -306,6 +326,8 @@ authenticate_sasl_start(struct authenticate *a,
 	attempt_begin(a, attempt);
 	(void)packet_text(request->client, e.client, sizeof(e.client));
 	(void)packet_text(request->log_id, e.log_id, sizeof(e.log_id));
+	(void)packet_text(request->host, e.host, sizeof(e.host));
+	(void)packet_text(request->local, e.local, sizeof(e.local));
 	if (sasl_exchange_new(m, &directory, a->hostname, NULL, &e.sasl, err) ==
 		-1 ||
 	    step(a, attempt, &e, request->response, challenge, result, err) ==

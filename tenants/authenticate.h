@@ -21,9 +21,10 @@
 struct authenticate;
 
 struct authenticate_options {
-	struct directory *directory; /* borrowed */
-	const char *state_directory; /* for what is remembered */
-	const char *hostname;        /* in CRAM-MD5's challenge; borrowed */
+	struct directory *directory;     /* borrowed */
+	const struct tenantd_conf *conf; /* used by authenticate_new alone */
+	const char *state_directory;     /* for what is remembered */
+	const char *hostname;            /* in CRAM-MD5's challenge; borrowed */
 	const struct penalty_rules *rules;
 };
 

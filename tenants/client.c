@@ -273,6 +273,7 @@ put_origin(struct buf *b, const struct login_origin *o)
 	packet_put_u64(b, TAG_SERVICE, o->service);
 	packet_put_str(b, TAG_CLIENT, o->client);
 	packet_put_str(b, TAG_HOST, o->host);
+	packet_put_str(b, TAG_LOCAL, o->local == NULL ? "" : o->local);
 	packet_put_str(b, TAG_LOG_ID, o->log_id);
 	packet_put_u64(b, TAG_TLS, o->tls);
 }

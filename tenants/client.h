@@ -148,6 +148,7 @@ struct login_origin {
 	unsigned service;   /* one of SERVICE_*: the account must have it */
 	const char *client; /* text of the client's address, or "unix" */
 	const char *host;   /* host name of ours it used (SNI), or "" */
+	const char *local;  /* address of ours it used (conn_local), or NULL */
 	const char *log_id; /* the session's id, or "" */
 	bool tls;           /* the connection is protected */
 };
@@ -189,8 +190,9 @@ login_result_hold_ms(const struct login_result *r, uint64_t took_ms)
 }
 
 /*
- * POP3 USER and PASS, IMAP LOGIN.  The login name is a full address; it
- * alone decides the tenant.
+ * POP3 USER and PASS, IMAP LOGIN.  The login name is an address, which
+ * alone decides the tenant, or what the tenant of origin->host or
+ * origin->local allows besides (hkLoginForm).
  */
 int tenants_login(struct tenants *t, const struct login_origin *origin,
     struct span login, struct span password, struct login_result *result_out,

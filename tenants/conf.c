@@ -30,6 +30,14 @@ static const struct conf_key keys[] = {
 	    60, "time for a search"),
 	CONF_COUNT(struct tenantd_conf, password_cost, "password-cost", "5", 1,
 	    8, "of yescrypt, for new passwords"),
+	CONF_STRING(struct tenantd_conf, rehash_uri, "rehash-uri", "",
+	    "the LDAP server that takes writes; empty: as uri"),
+	CONF_STRING(struct tenantd_conf, rehash_dn, "rehash-dn",
+	    "cn=rehash,ou=platform,o=hikyaku",
+	    "who stores passwords anew at login"),
+	CONF_STRING(struct tenantd_conf, rehash_password_file,
+	    "rehash-password-file", "",
+	    "file with the password of rehash-dn; empty: none is stored anew"),
 	/* About 1.5 KB each with its entry. */
 	CONF_COUNT(struct tenantd_conf, cache_keys, "cache-keys", "100000",
 	    1000, 10000000, "answers kept in memory"),
@@ -149,6 +157,14 @@ tenantd_conf_check(const void *section, struct err *err)
 		    "tenantd: password-file = \"%s\": expected an absolute "
 		    "path",
 		    conf->password_file);
+	if (conf->rehash_password_file[0] != '\0' &&
+	    conf->rehash_password_file[0] != '/')
+		return err_set(err, ERR_SYNTAX,
+		    "tenantd: rehash-password-file = \"%s\": expected an "
+		    "absolute path",
+		    conf->rehash_password_file);
+	if (check_uris(conf->rehash_uri, err) == -1)
+		return -1;
 	if (conf->ca_file[0] != '\0' && conf->ca_file[0] != '/')
 		return err_set(err, ERR_SYNTAX,
 		    "tenantd: ca-file = \"%s\": expected an absolute path",

@@ -34,6 +34,9 @@ struct tenantd_conf {
 	uint64_t hash_waiting; /* slow hashes of one tenant */
 	struct penalty_conf penalty;
 	uint64_t password_cost; /* of yescrypt, for new passwords */
+	char *rehash_uri;       /* takes writes; "": uri */
+	char *rehash_dn;
+	char *rehash_password_file; /* absolute; "": nothing is written */
 };
 
 extern const struct conf_section tenantd_section;

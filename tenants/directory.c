@@ -9,15 +9,19 @@
 #include "common/ascii.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "tenants/app_password.h"
 #include "tenants/conf.h"
 #include "tenants/directory_private.h"
 #include "tenants/follow.h"
 #include "tenants/effective.h"
 #include "tenants/info.h"
+#include "tenants/layers.h"
+#include "tenants/login_name.h"
 #include "tenants/told.h"
 
 enum {
 	CREDENTIALS_MAX = 16384,
+	APPS_MAX = 128 * 1024, /* 100 values of 1024 octets, and more */
 	PASSWORD_FILE_MAX = 1024,
 	KEY_OCTETS = 1024 /* of entries in memory behind a key, at most */
 };
@@ -217,6 +221,8 @@ credentials_fini(struct credentials *c)
 {
 	wipe(&c->passwords);
 	wipe(&c->secrets);
+	wipe(&c->apps);
+	buf_fini(&c->dn);
 }
 
 static void
@@ -233,64 +239,42 @@ put_values(const struct entry *e, enum entry_attr attr, struct buf *out)
 	}
 }
 
-/* yuki@alias.example → the account yuki@target.example of the same tenant. */
-static enum lookup
-find_login_behind(struct directory *d, struct span login, struct entry **e_out,
-    struct err *err)
+/* Somebody allows it, and nobody forbids it. */
+static bool
+keeps_secret(const struct layers *l)
 {
-	CLEANUP(entry_unref) struct entry *domain = NULL;
-	CLEANUP(buf_fini) struct buf other = { .max = TENANT_LOGIN_MAX };
-	ptrdiff_t at = span_rindex(login, '@');
-	enum lookup found;
+	bool allowed = false;
 
-	if (at <= 0)
-		return LOOKUP_NONE;
-	found = directory_find(
-	    d, KEY_DOMAIN, span_from(login, (size_t)at + 1), &domain, err);
-	if (found != LOOKUP_FOUND)
-		return found;
-	if (entry_get(domain, ATTR_ALIAS_DOMAIN).len == 0)
-		return LOOKUP_NONE;
-	buf_append(&other, span_first(login, (size_t)at + 1));
-	buf_append(&other, entry_get(domain, ATTR_ALIAS_DOMAIN));
-	if (buf_check(&other, NULL) == -1)
-		return LOOKUP_NONE;
-	found = directory_find(d, KEY_LOGIN, buf_span(&other), e_out, err);
-	/* Nobody lends a name to another tenant's account. */
-	if (found == LOOKUP_FOUND &&
-	    strcmp((*e_out)->tenant, domain->tenant) != 0) {
-		entry_unref(STEAL(*e_out));
-		return LOOKUP_NONE;
+	for (size_t i = 0; i < l->len; i++) {
+		struct span said = entry_get(l->entries[i], ATTR_KEEP_SECRET);
+
+		if (said.p != NULL && !span_eq_nocase(said, SPAN("TRUE")))
+			return false;
+		allowed = allowed || said.p != NULL;
 	}
-	return found;
+	return allowed;
 }
 
-/* In an outage one step may not know and the next may. */
-enum lookup
-directory_find_login(struct directory *d, struct span login,
-    struct entry **e_out, struct err *err)
+/* What its tenant and its class of service say. */
+static enum lookup
+put_policy(struct directory *d, struct entry *e, unsigned service,
+    struct credentials *out, struct err *err)
 {
-	enum lookup by_uid, by_address, behind;
+	CLEANUP(layers_fini) struct layers l = { .len = 0 };
+	struct entry *tenant = NULL;
+	enum lookup found;
 
-	by_uid = directory_find(d, KEY_LOGIN, login, e_out, err);
-	if (by_uid == LOOKUP_FOUND ||
-	    (by_uid == LOOKUP_FAILED && d->memory_only))
-		return by_uid;
-	by_address = directory_find(d, KEY_ADDRESS, login, e_out, err);
-	if (by_address == LOOKUP_FAILED && d->memory_only)
-		return by_address;
-	if (by_address == LOOKUP_FOUND && (*e_out)->kind == ENTRY_ACCOUNT)
-		return by_address;
-	if (by_address == LOOKUP_FOUND) {
-		entry_unref(STEAL(*e_out));
-		return LOOKUP_NONE;
-	}
-	behind = find_login_behind(d, login, e_out, err);
-	if (behind != LOOKUP_NONE)
-		return behind;
-	return by_uid == LOOKUP_FAILED || by_address == LOOKUP_FAILED
-		   ? LOOKUP_FAILED
-		   : LOOKUP_NONE;
+	if (e->kind == ENTRY_ACTOR)
+		return LOOKUP_FOUND;
+	found = layers_of_account(d, e, &l, &tenant, err);
+	if (found != LOOKUP_FOUND)
+		return found;
+	out->rehash =
+	    span_eq_nocase(entry_get(tenant, ATTR_REHASH), SPAN("TRUE"));
+	out->keep_secret = keeps_secret(&l);
+	app_passwords_put(e, service,
+	    layers_ceiling(&l, ATTR_MAX_APP_PASSWORDS, UINT64_MAX), &out->apps);
+	return found;
 }
 
 /* "cn=NAME,ou=platform,BASE", NAME of letters, digits and hyphens. */
@@ -316,14 +300,14 @@ is_service_name(struct directory *d, struct span login)
 }
 
 enum lookup
-directory_find_identity(struct directory *d, struct span login,
+directory_find_identity(struct directory *d, const struct login_name *name,
     struct entry **e_out, struct err *err)
 {
 	enum lookup found;
 
-	if (!is_service_name(d, login))
-		return directory_find_login(d, login, e_out, err);
-	found = directory_find(d, KEY_DN, login, e_out, err);
+	if (!is_service_name(d, name->text))
+		return login_name_find(d, name, e_out, err);
+	found = directory_find(d, KEY_DN, name->text, e_out, err);
 	if (found == LOOKUP_FOUND && (*e_out)->kind != ENTRY_ACTOR) {
 		entry_unref(STEAL(*e_out));
 		return LOOKUP_NONE;
@@ -346,7 +330,7 @@ info_identity(struct directory *d, struct entry *e, struct account_info *out,
 }
 
 enum lookup
-directory_credentials(struct directory *d, struct span login,
+directory_credentials(struct directory *d, const struct login_name *name,
     struct credentials *out, struct err *err)
 {
 	CLEANUP(entry_unref) struct entry *e = NULL;
@@ -355,7 +339,9 @@ directory_credentials(struct directory *d, struct span login,
 	memset(out, 0, sizeof(*out));
 	buf_init(&out->passwords, CREDENTIALS_MAX);
 	buf_init(&out->secrets, CREDENTIALS_MAX);
-	found = directory_find_identity(d, login, &e, err);
+	buf_init(&out->apps, APPS_MAX);
+	buf_init(&out->dn, KEY_OCTETS);
+	found = directory_find_identity(d, name, &e, err);
 	if (found == LOOKUP_FOUND)
 		found = info_identity(d, e, &out->account, err);
 	/* Whoever knows its password is told no more than a stranger. */
@@ -365,8 +351,11 @@ directory_credentials(struct directory *d, struct span login,
 		return found;
 	put_values(e, ATTR_PASSWORD, &out->passwords);
 	put_values(e, ATTR_SECRET, &out->secrets);
+	buf_append(&out->dn, entry_get(e, ATTR_DN));
+	found = put_policy(d, e, name->service, out, err);
 	if (buf_check(&out->passwords, err) == -1 ||
-	    buf_check(&out->secrets, err) == -1)
+	    buf_check(&out->secrets, err) == -1 ||
+	    buf_check(&out->apps, err) == -1)
 		return LOOKUP_FAILED;
 	return found;
 }

@@ -50,18 +50,35 @@ struct credentials {
 	struct account_info account;
 	struct buf passwords; /* userPassword values, each ended by NUL */
 	struct buf secrets;   /* hkSecret values likewise */
+	struct buf dn;
+	bool rehash;      /* its tenant wants passwords stored anew */
+	bool keep_secret; /* it may have them in clear */
+	struct buf apps;  /* for app_password_next: those of the service */
 };
 /* Wipes them. */
 void credentials_fini(struct credentials *c);
 CLEANUP_DEFINE_VALUE(struct credentials, credentials_fini)
 
+/* What a client typed, and where it came to; login_name.h. */
+struct login_name {
+	struct span text;
+	struct span host;  /* host name of ours that it asked for, or empty */
+	struct span local; /* "192.0.2.1:995", "[2001:db8::1]:995", or empty */
+	unsigned service;  /* one of SERVICE_*: whose app passwords hold */
+};
+
+/* *out need not be initialised; it is to be finished in any case.  Of a service
+ * (act_as.h) the account has only an id and a name. */
+enum lookup directory_credentials(struct directory *d,
+    const struct login_name *name, struct credentials *out, struct err *err);
+
 /*
- * By a login name (uid, or one of the account's addresses).  *out need not be
- * initialised; it is to be finished in any case.  Of a service (act_as.h) the
- * account has only an id and a name.
+ * The tenant in whose turn a name is that nobody has, "" for none: by its
+ * domain, or by where the client came to.
  */
-enum lookup directory_credentials(struct directory *d, struct span login,
-    struct credentials *out, struct err *err);
+enum lookup directory_tenant_of_login(struct directory *d,
+    const struct login_name *name, char tenant_out[TENANT_NAME_MAX + 1],
+    struct err *err);
 
 /* The same as the functions of client.h, in this process. */
 int directory_resolve(struct directory *d, struct span address,

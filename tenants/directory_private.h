@@ -49,9 +49,11 @@ enum directory_key {
 	KEY_LOGIN,   /* account, by uid */
 	KEY_ID,      /* account, by hkAccountId or entryUUID */
 	KEY_DOMAIN,
-	KEY_HOST,   /* tenant */
-	KEY_TENANT, /* by its name */
-	KEY_DN,     /* anything */
+	KEY_HOST,         /* tenant, by a host name of its own */
+	KEY_TENANT,       /* by its name */
+	KEY_DN,           /* anything */
+	KEY_LEGACY,       /* account, by hkLegacyId */
+	KEY_HOST_ADDRESS, /* tenant, by an address of its own */
 };
 
 /* LOOKUP_FOUND: *entry_out is a reference of the caller's, else NULL. */
@@ -69,8 +71,8 @@ enum lookup directory_find_login(struct directory *d, struct span login,
  * The same, or the service of the platform that the name is the DN of
  * (act_as.h).
  */
-enum lookup directory_find_identity(struct directory *d, struct span login,
-    struct entry **entry_out, struct err *err);
+enum lookup directory_find_identity(struct directory *d,
+    const struct login_name *name, struct entry **entry_out, struct err *err);
 
 /*
  * All tenants, or all domains (tenant "": of all tenants).  Not from memory.

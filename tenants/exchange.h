@@ -30,6 +30,7 @@ struct exchange {
 	unsigned service;
 	bool apop;
 	char client[65], log_id[33];
+	char host[TENANT_DOMAIN_MAX + 1], local[65];
 	uint64_t at_ms; /* of its last step; 0: an empty slot */
 };
 

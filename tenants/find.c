@@ -46,6 +46,11 @@ static const struct key_spec specs[] = {
 		[ENTRY_ROLE] = true,
 		[ENTRY_ACTOR] = true },
 	    { ATTR_DN, 0 } },
+	[KEY_LEGACY] = { 'l', "(&(objectClass=hkAccount)(hkLegacyId=%s))",
+	    { [ENTRY_ACCOUNT] = true }, { ATTR_LEGACY_ID, 0 } },
+	[KEY_HOST_ADDRESS] = { 'p',
+	    "(&(objectClass=hkTenant)(hkHostAddress=%s))",
+	    { [ENTRY_TENANT] = true }, { ATTR_HOST_ADDRESS, 0 } },
 };
 
 /* The question still has this entry as its answer. */

@@ -42,11 +42,12 @@ struct login {
 	unsigned failures;
 	const char *mechanism; /* of the attempt under way; static text */
 	char tag[129];
-	struct sasl_token token; /* EXCHANGE */
-	struct buf challenge;    /* base64 */
-	struct handoff *handoff; /* HANDING */
-	uint64_t asked_ms;       /* when tenantd was asked last */
-	bool utf8;               /* login_pass_on */
+	char local[CONN_LOCAL_SIZE]; /* address of ours that it came to */
+	struct sasl_token token;     /* EXCHANGE */
+	struct buf challenge;        /* base64 */
+	struct handoff *handoff;     /* HANDING */
+	uint64_t asked_ms;           /* when tenantd was asked last */
+	bool utf8;                   /* login_pass_on */
 	char language[16];
 };
 
@@ -325,12 +326,14 @@ login_decide(struct login *l, int called, struct span challenge,
  */
 
 static struct login_origin
-login_origin_of(const struct login *l)
+login_origin_of(struct login *l)
 {
+	conn_local(l->conn, l->local);
 	return (struct login_origin){
 		.service = l->gate->options.service,
 		.client = conn_peer(l->conn)->address_text,
 		.host = conn_tls_server_name(l->conn),
+		.local = l->local,
 		.log_id = l->log->id.text,
 		.tls = conn_tls(l->conn),
 	};

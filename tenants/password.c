@@ -11,11 +11,13 @@
 #include "common/ascii.h"
 #include "common/cleanup.h"
 #include "tenants/password_cost.h"
+#include "tenants/saslprep.h"
 
 enum {
 	PASSWORD_OCTETS_MAX = 1024,
 	/* Digest and salt of the salted schemes, decoded. */
 	MATERIAL_MAX = 256,
+	FAST_SALT = 16,
 	SCRAM_ITERATIONS = 4096, /* RFC 7677 section 4 */
 };
 
@@ -186,6 +188,30 @@ scheme_take(struct span stored, struct span *material)
 	return scheme_find(SPAN("CLEARTEXT"));
 }
 
+static void
+clean(struct buf *b)
+{
+	if (b->data != NULL)
+		OPENSSL_cleanse(b->data, b->cap);
+	buf_fini(b);
+}
+CLEANUP_DEFINE_VALUE(struct buf, clean)
+
+/* As it was typed, and, where that is another one, as SASL prepares it. */
+static enum password_match
+check_both(
+    const struct scheme *scheme, struct span material, struct span password)
+{
+	CLEANUP(clean) struct buf prepared = { .max = PASSWORD_OCTETS_MAX };
+	enum password_match match =
+	    scheme->check(material, password, scheme->digest);
+
+	return match == PASSWORD_WRONG && saslprep(password, &prepared)
+		   ? scheme->check(
+			 material, buf_span(&prepared), scheme->digest)
+		   : match;
+}
+
 enum password_match
 password_check(struct span stored, struct span password)
 {
@@ -197,9 +223,8 @@ password_check(struct span stored, struct span password)
 	if (password.len == 0 || password.len > PASSWORD_OCTETS_MAX ||
 	    span_index(password, '\0') != -1)
 		return PASSWORD_WRONG;
-	return scheme == NULL
-		   ? PASSWORD_UNKNOWN
-		   : scheme->check(material, password, scheme->digest);
+	return scheme == NULL ? PASSWORD_UNKNOWN
+			      : check_both(scheme, material, password);
 }
 
 bool
@@ -267,6 +292,23 @@ password_hash_cost(
 	return rc;
 }
 
+int
+password_hash_fast(struct span password, struct buf *out, struct err *err)
+{
+	unsigned char octets[EVP_MAX_MD_SIZE + FAST_SALT];
+	const EVP_MD *md = EVP_sha512();
+	size_t size = (size_t)EVP_MD_get_size(md);
+	struct span salt = span_of((const char *)octets + size, FAST_SALT);
+
+	if (RAND_bytes(octets + size, FAST_SALT) != 1 ||
+	    !digest_of(md, password, salt, octets))
+		return err_set(
+		    err, ERR_TEMP, "no random octets, or no SHA-512");
+	buf_append(out, SPAN("{SSHA512}"));
+	base64_encode(span_of((const char *)octets, size + FAST_SALT), out);
+	return buf_check(out, err);
+}
+
 bool
 password_clear(struct span stored, struct buf *out)
 {
@@ -284,6 +326,7 @@ password_scram(struct span stored, struct sasl_scram *scram_out)
 {
 	struct span material;
 	const struct scheme *scheme = scheme_take(stored, &material);
+	CLEANUP(clean) struct buf prepared = { .max = PASSWORD_OCTETS_MAX };
 	unsigned char salt[EVP_MAX_MD_SIZE];
 
 	if (scheme == NULL)
@@ -296,6 +339,8 @@ password_scram(struct span stored, struct sasl_scram *scram_out)
 	 * keep the salted password (RFC 5802 section 5.1) want it stable. */
 	if (!digest_of(EVP_sha256(), SPAN("hikyaku SCRAM salt"), stored, salt))
 		return false;
+	if (saslprep(material, &prepared))
+		material = buf_span(&prepared);
 	return sasl_scram_derive(material, span_of((const char *)salt, 16),
 		   SCRAM_ITERATIONS, scram_out, NULL) == 0;
 }

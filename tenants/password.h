@@ -39,7 +39,11 @@ enum password_match {
 	PASSWORD_UNKNOWN, /* a scheme that we do not have, or malformed */
 };
 
-/* Compares in constant time.  Costs what the scheme costs. */
+/*
+ * Compares in constant time.  Costs what the scheme costs; twice that for a
+ * password outside ASCII that is wrong as it was typed, and is then tried as
+ * RFC 4013 prepares it.
+ */
 enum password_match password_check(struct span stored, struct span password);
 
 /* A value with a scheme that we have; its material may be bad nevertheless. */
@@ -54,6 +58,12 @@ int password_hash(struct span password, struct buf *out, struct err *err);
 /* cost: of yescrypt, 1 to 8, or 0 for libcrypt's default, which is 5. */
 int password_hash_cost(
     struct span password, unsigned cost, struct buf *out, struct err *err);
+
+/*
+ * Appends "{SSHA512}..." with a fresh salt: for passwords that nobody can
+ * guess, such as those that we make.
+ */
+int password_hash_fast(struct span password, struct buf *out, struct err *err);
 
 /* It is the password itself. */
 bool password_is_clear(struct span stored);

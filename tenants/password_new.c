@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 
 #include "tenants/password.h"
+#include "tenants/saslprep.h"
 
 enum {
 	VALUE_MAX = 2048,
@@ -78,10 +79,41 @@ int
 password_new_make(struct span password, unsigned cost, bool keep_clear,
     struct password_new *out, struct err *err)
 {
-	if (password_hash_cost(password, cost, &out->stored, err) == -1 ||
-	    make_scram(password, out, err) == -1)
+	struct buf prepared;
+	int rc;
+
+	/* So that it is the same whichever program or keyboard it comes from;
+	 * CRAM-MD5 knows nothing of that. */
+	buf_init(&prepared, VALUE_MAX);
+	if (!saslprep(password, &prepared))
+		buf_append(&prepared, password);
+	rc = password_hash_cost(buf_span(&prepared), cost, &out->stored, err);
+	if (rc == 0)
+		rc = make_scram(buf_span(&prepared), out, err);
+	if (rc == 0 && keep_clear)
+		rc = make_secret(buf_span(&out->stored), "{CLEARTEXT}",
+		    password, &out->clear, err);
+	clean(&prepared);
+	return rc;
+}
+
+/* ---- for single programs ------------------------------------------------- */
+
+/* 32 of them, without those that are taken for others. */
+static const char app_letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+_Static_assert(sizeof(app_letters) == 32 + 1, "five bits a letter");
+
+int
+password_new_app(struct buf *password, struct buf *stored, struct err *err)
+{
+	unsigned char chance[APP_PASSWORD_LETTERS];
+
+	if (RAND_bytes(chance, sizeof(chance)) != 1)
+		return err_set(err, ERR_TEMP, "no random octets");
+	for (size_t i = 0; i < sizeof(chance); i++)
+		buf_append_octet(password, app_letters[chance[i] % 32]);
+	explicit_bzero(chance, sizeof(chance));
+	if (buf_check(password, err) == -1)
 		return -1;
-	return keep_clear ? make_secret(buf_span(&out->stored), "{CLEARTEXT}",
-				password, &out->clear, err)
-			  : 0;
+	return password_hash_fast(buf_span(password), stored, err);
 }

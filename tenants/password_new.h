@@ -28,4 +28,15 @@ CLEANUP_DEFINE_VALUE(struct password_new, password_new_fini)
 int password_new_make(struct span password, unsigned cost, bool keep_clear,
     struct password_new *out, struct err *err);
 
+enum {
+	APP_PASSWORD_LETTERS = 20
+};
+
+/*
+ * A new password for a single program, of APP_PASSWORD_LETTERS letters and
+ * digits with 100 bits of chance, and what is stored of it: a hash that costs
+ * little, since nobody can guess so many bits and programs log in often.
+ */
+int password_new_app(struct buf *password, struct buf *stored, struct err *err);
+
 #endif

@@ -76,6 +76,9 @@ request_span(struct tenants_request *r, uint8_t tag, size_t *max_out)
 	case TAG_HOST:
 		*max_out = TENANT_DOMAIN_MAX;
 		return &r->host;
+	case TAG_LOCAL:
+		*max_out = 64;
+		return &r->local;
 	case TAG_LOG_ID:
 		*max_out = 32;
 		return &r->log_id;

@@ -60,6 +60,7 @@ enum tenants_tag {
 	TAG_HOST,
 	TAG_LOG_ID,
 	TAG_TLS,
+	TAG_LOCAL,
 	/* of answers */
 	TAG_OUTCOME = 64, /* of whichever enum the request has */
 	TAG_DELAY_MS,
@@ -82,7 +83,7 @@ enum tenants_tag {
 struct tenants_request {
 	enum tenants_type type;
 	struct span login, password, mechanism, response;
-	struct span address, id, name, client, host, log_id;
+	struct span address, id, name, client, host, log_id, local;
 	struct sasl_token token;
 	uint64_t start;
 	unsigned service;

@@ -21,6 +21,7 @@ tenants_libtenants_a_SOURCES = \
 noinst_LIBRARIES += tenants/libdirectory.a
 tenants_libdirectory_a_SOURCES = \
 	tenants/act_as.c tenants/act_as.h \
+	tenants/app_password.c tenants/app_password.h \
 	tenants/answer.c tenants/answer.h \
 	tenants/authenticate.c tenants/authenticate.h \
 	tenants/cache.c tenants/cache.h \
@@ -36,6 +37,7 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/hashing.c tenants/hashing.h \
 	tenants/info.c tenants/info.h \
 	tenants/layers.c tenants/layers.h \
+	tenants/login_name.c tenants/login_name.h \
 	tenants/ldap_connect.c tenants/ldap_connect.h \
 	tenants/ldap_link.c tenants/ldap_link.h \
 	tenants/ldap_pool.c tenants/ldap_pool.h \
@@ -44,8 +46,10 @@ tenants_libdirectory_a_SOURCES = \
 	tenants/penalty.c tenants/penalty.h \
 	tenants/penalty_store.c tenants/penalty_store.h \
 	tenants/recipients.c tenants/recipients.h \
+	tenants/rehash.c tenants/rehash.h \
 	tenants/remember.c tenants/remember.h \
 	tenants/resolve.c \
+	tenants/saslprep.c tenants/saslprep.h \
 	tenants/server.c tenants/server.h \
 	tenants/told.c tenants/told.h \
 	tenants/verify.c tenants/verify.h
@@ -63,14 +67,15 @@ tenants_libprovision_a_SOURCES = \
 
 daemon_PROGRAMS += tenants/tenantd
 tenants_tenantd_SOURCES = tenants/tenantd.c
-tenants_tenantd_LDADD = tenants/libdirectory.a tenants/libtenants.a \
+tenants_tenantd_LDADD = tenants/libdirectory.a tenants/libprovision.a \
+	tenants/libdirectory.a tenants/libtenants.a \
 	mime/libmime.a common/libcommon.a $(ICU_LIBS) $(LDAP_LIBS) $(BDB_LIBS) $(CRYPT_LIBS) \
 	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
 
 daemon_PROGRAMS += tenants/hash-password
 tenants_hash_password_SOURCES = tenants/hash_password.c
 tenants_hash_password_LDADD = tenants/libprovision.a tenants/libdirectory.a \
-	common/libcommon.a $(OPENSSL_LIBS) $(CRYPT_LIBS)
+	common/libcommon.a $(ICU_LIBS) $(OPENSSL_LIBS) $(CRYPT_LIBS)
 
 dist_daemon_SCRIPTS += tenants/ldap/hikyaku-slapd
 dist_schema_DATA += tenants/ldap/schema.ldif tenants/ldap/config.ldif.in \
@@ -79,7 +84,7 @@ dist_schema_DATA += tenants/ldap/schema.ldif tenants/ldap/config.ldif.in \
 unit_tests += tests/unit/test_password
 tests_unit_test_password_SOURCES = tests/unit/test_password.c
 tests_unit_test_password_LDADD = tenants/libdirectory.a common/libcommon.a \
-	$(OPENSSL_LIBS) $(CRYPT_LIBS) $(unit_ldadd)
+	$(ICU_LIBS) $(OPENSSL_LIBS) $(CRYPT_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_tenants_client
 tests_unit_test_tenants_client_SOURCES = tests/unit/test_tenants_client.c
@@ -117,7 +122,7 @@ unit_tests += tests/unit/test_directory_parts
 tests_unit_test_directory_parts_SOURCES = tests/unit/test_directory_parts.c
 tests_unit_test_directory_parts_LDADD = tenants/libdirectory.a \
 	tenants/libtenants.a common/libcommon.a $(LDAP_LIBS) $(BDB_LIBS) \
-	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
+	$(ICU_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS) $(unit_ldadd)
 
 unit_tests += tests/unit/test_settings
 tests_unit_test_settings_SOURCES = tests/unit/test_settings.c

@@ -59,6 +59,7 @@ process_prepare(struct daemon *d, void *state, struct err *err)
 	const struct tenantd_conf *conf = daemon_section(d);
 	char path[DAEMON_PATH_MAX + 16];
 	struct authenticate_options options = {
+		.conf = conf,
 		.state_directory = path,
 		.hostname = daemon_conf(d)->hostname,
 	};

@@ -6,18 +6,21 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "tenants/app_password.h"
 #include "tenants/password.h"
 #include "tenants/password_cost.h"
+#include "tenants/rehash.h"
 
 struct verify {
 	struct remember *remember;
+	struct rehash *rehash; /* or NULL */
 	/* A hash of a password that nobody has, for names that nobody has. */
 	struct buf decoy;
 };
 
 int
-verify_new(
-    const char *state_directory, struct verify **verify_out, struct err *err)
+verify_new(const struct tenantd_conf *conf, const char *state_directory,
+    struct verify **verify_out, struct err *err)
 {
 	CLEANUP(verify_free) struct verify *v = calloc(1, sizeof(*v));
 
@@ -25,10 +28,17 @@ verify_new(
 		return err_set(err, ERR_TEMP, "out of memory");
 	buf_init(&v->decoy, 1024);
 	if (remember_new(state_directory, &v->remember, err) == -1 ||
+	    rehash_new(conf, v->remember, &v->rehash, err) == -1 ||
 	    password_hash(SPAN("nobody has this"), &v->decoy, err) == -1)
 		return -1;
 	*verify_out = STEAL(v);
 	return 0;
+}
+
+int
+verify_start(struct verify *v, struct err *err)
+{
+	return rehash_start(v->rehash, err);
 }
 
 void
@@ -36,6 +46,7 @@ verify_free(struct verify *v)
 {
 	if (v == NULL)
 		return;
+	rehash_free(v->rehash);
 	remember_free(v->remember);
 	buf_fini(&v->decoy);
 	free(v);
@@ -79,17 +90,21 @@ count_as(struct attempt *a, struct span account, const char *tenant)
 
 /* A name that nobody has is on the account of whose domain it is in. */
 static int
-count_unknown(struct attempt *a, struct span login, struct err *err)
+count_unknown(struct attempt *a, const struct login_name *name, struct err *err)
 {
-	ptrdiff_t at = span_rindex(login, '@');
-	struct domain_info domain = { .name = "" };
+	char tenant[TENANT_NAME_MAX + 1];
 
-	if (at >= 0 &&
-	    directory_domain(a->directory, span_from(login, (size_t)at + 1),
-		&domain, err) == LOOKUP_FAILED)
+	if (directory_tenant_of_login(a->directory, name, tenant, err) ==
+	    LOOKUP_FAILED)
 		return -1;
-	count_as(a, login, domain.tenant.name);
+	count_as(a, name->text, tenant);
 	return 0;
+}
+
+struct login_name
+attempt_name(const struct attempt *a, struct span login)
+{
+	return (struct login_name){ login, a->host, a->local, a->service };
 }
 
 /* Finds the account, and says on whose account failures go. */
@@ -97,11 +112,12 @@ static enum lookup
 find(struct attempt *a, struct span login, struct credentials *c,
     struct err *err)
 {
-	enum lookup found = directory_credentials(a->directory, login, c, err);
+	struct login_name name = attempt_name(a, login);
+	enum lookup found = directory_credentials(a->directory, &name, c, err);
 
 	if (found == LOOKUP_FOUND)
 		count_as(a, span_str(c->account.id), c->account.tenant.name);
-	else if (found == LOOKUP_NONE && count_unknown(a, login, err) == -1)
+	else if (found == LOOKUP_NONE && count_unknown(a, &name, err) == -1)
 		return LOOKUP_FAILED;
 	return found;
 }
@@ -187,42 +203,88 @@ password_slow(struct attempt *a, const struct credentials *c,
 	return SASL_OK;
 }
 
+/* SASL_FAILED: perhaps another value is right without a hash. */
+static enum sasl_verdict
+password_one(struct attempt *a, const struct credentials *c, struct span stored,
+    struct span password, unsigned *slow, struct err *err)
+{
+	if (password_is_slow(stored))
+		return ++*slow > PASSWORD_SLOW_MAX
+			   ? SASL_WRONG
+			   : password_slow(a, c, stored, password, err);
+	switch (password_check(stored, password)) {
+	case PASSWORD_RIGHT:
+		return SASL_OK;
+	case PASSWORD_UNKNOWN:
+		log_warning(&log_process,
+		    "password in a scheme we do not have, or too dear to "
+		    "compute",
+		    log_str("tenant", c->account.tenant.name),
+		    log_span("account", span_str(c->account.address)));
+		break;
+	case PASSWORD_WRONG:
+		break;
+	}
+	return SASL_WRONG;
+}
+
 /* Any of the account's values will do, as RFC 4519 2.41 has it. */
 static enum sasl_verdict
 password_known(struct attempt *a, const struct credentials *c,
     struct span password, struct err *err)
 {
-	struct span rest = buf_span(&c->passwords), stored;
+	struct span passwords = buf_span(&c->passwords), stored, id;
+	struct span apps = buf_span(&c->apps);
 	enum sasl_verdict verdict = SASL_WRONG, one;
 	unsigned slow = 0;
 
-	while (value_next(&rest, &stored)) {
-		if (password_is_slow(stored)) {
-			if (++slow > PASSWORD_SLOW_MAX)
-				continue;
-			one = password_slow(a, c, stored, password, err);
-			if (one == SASL_OK)
-				return SASL_OK;
-			/* Perhaps another value is right without a hash. */
-			if (one == SASL_FAILED)
-				verdict = SASL_FAILED;
-			continue;
-		}
-		switch (password_check(stored, password)) {
-		case PASSWORD_RIGHT:
+	a->app[0] = '\0';
+	while (value_next(&passwords, &stored)) {
+		one = password_one(a, c, stored, password, &slow, err);
+		if (one == SASL_OK) {
+			rehash_offer(a->verify->rehash, c, stored, password);
 			return SASL_OK;
-		case PASSWORD_UNKNOWN:
-			log_warning(&log_process,
-			    "userPassword in a scheme we do not have, or too "
-			    "dear to compute",
-			    log_str("tenant", c->account.tenant.name),
-			    log_span("account", span_str(c->account.address)));
-			break;
-		case PASSWORD_WRONG:
-			break;
 		}
+		if (one == SASL_FAILED)
+			verdict = SASL_FAILED;
+	}
+	while (app_password_next(&apps, &id, &stored)) {
+		one = password_one(a, c, stored, password, &slow, err);
+		if (one == SASL_FAILED)
+			verdict = SASL_FAILED;
+		if (one != SASL_OK)
+			continue;
+		(void)snprintf(a->app, sizeof(a->app), "%.*s", SPAN_FMT(id));
+		return SASL_OK;
 	}
 	return verdict;
+}
+
+/*
+ * Some digest of a password that was wrong.  One that is right at another
+ * service, or becomes right, is another one.
+ */
+static int
+digest_wrong(struct attempt *a, const struct credentials *c,
+    struct span password, uint64_t *wrong_out, struct err *err)
+{
+	struct remember *remember = a->verify->remember;
+	struct span counted = span_str(a->counted);
+	unsigned char digest[REMEMBER_DIGEST];
+	uint64_t app;
+
+	if (remember_digest(remember, counted, buf_span(&c->passwords),
+		password, digest, err) == -1)
+		return -1;
+	memcpy(wrong_out, digest, sizeof(*wrong_out));
+	if (c->apps.len == 0)
+		return 0;
+	if (remember_digest(remember, counted, buf_span(&c->apps), password,
+		digest, err) == -1)
+		return -1;
+	memcpy(&app, digest, sizeof(app));
+	*wrong_out ^= app;
+	return 0;
 }
 
 /* A telephone that was not told of the new password costs no hash. */
@@ -230,16 +292,13 @@ static enum sasl_verdict
 password_again(struct attempt *a, const struct credentials *c,
     struct span password, struct err *err)
 {
-	unsigned char digest[REMEMBER_DIGEST];
 	enum sasl_verdict verdict = SASL_WRONG;
 	struct penalty_who who;
 	uint64_t wrong;
 
 	who_of(a, &who);
-	if (remember_digest(a->verify->remember, span_str(a->counted),
-		buf_span(&c->passwords), password, digest, err) == -1)
+	if (digest_wrong(a, c, password, &wrong, err) == -1)
 		return SASL_FAILED;
-	memcpy(&wrong, digest, sizeof(wrong));
 	if (!penalty_same_wrong(a->penalty, &who, wrong))
 		verdict = password_known(a, c, password, err);
 	/* Only then: one that is right may be refused for another reason. */

@@ -19,6 +19,7 @@
 #include "common/sasl.h"
 #include "common/span.h"
 #include "tenants/client.h"
+#include "tenants/conf.h"
 #include "tenants/directory.h"
 #include "tenants/penalty.h"
 #include "tenants/remember.h"
@@ -37,8 +38,11 @@ struct turn {
 
 struct verify;
 
-int verify_new(
-    const char *state_directory, struct verify **verify_out, struct err *err);
+/* conf: how passwords are stored anew; used during the call. */
+int verify_new(const struct tenantd_conf *conf, const char *state_directory,
+    struct verify **verify_out, struct err *err);
+/* Starts its thread. */
+int verify_start(struct verify *v, struct err *err);
 void verify_free(struct verify *v);
 CLEANUP_DEFINE_PTR(struct verify, verify_free)
 
@@ -48,14 +52,20 @@ struct attempt {
 	struct directory *directory; /* directory_memory for PATIENCE_NONE */
 	struct penalty *penalty;
 	enum patience patience;
-	struct span client; /* text of its address */
-	struct turn turn;   /* set with verify_wants_hash */
-	bool known;         /* a password was right, and this is the account: */
+	struct span client;      /* text of its address */
+	struct span host, local; /* where it came to, as in struct login_name */
+	unsigned service;
+	struct turn turn; /* set with verify_wants_hash */
+	bool known;       /* a password was right, and this is the account: */
 	struct account_info account;
+	char app[17]; /* ID of the app password that was right, or "" */
 	/* Who is counted, once that is known: */
 	char counted[TENANT_LOGIN_MAX + 1], tenant[TENANT_NAME_MAX + 1];
 	uint64_t wrong; /* some digest of the password, if it was looked at */
 };
+
+/* For directory_credentials; borrowed. */
+struct login_name attempt_name(const struct attempt *a, struct span login);
 
 /* For penalty.h; borrowed.  -1: nobody knows who that is now. */
 int verify_who(struct attempt *a, struct span login,

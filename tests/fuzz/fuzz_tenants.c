@@ -16,9 +16,11 @@
 
 #include "common/log.h"
 #include "common/packet.h"
+#include "tenants/app_password.h"
 #include "tenants/effective.h"
 #include "tenants/entry.h"
 #include "tenants/protocol.h"
+#include "tenants/saslprep.h"
 #include "tenants/settings.h"
 #include "tenants/settings_spec.h"
 #include "tenants/told.h"
@@ -87,6 +89,34 @@ fuzz_recipient(struct span value)
 	assert(span_eq(buf_span(&packet), buf_span(&again)));
 }
 
+/* Only with a hash, and only of a label that is there. */
+static void
+fuzz_apps(const struct entry *e)
+{
+	CLEANUP(buf_fini) struct buf out = { .max = ENTRY_OCTETS_MAX };
+	struct span rest, id, stored;
+
+	app_passwords_put(e, SERVICE_IMAP, 2, &out);
+	assert(buf_check(&out, NULL) == 0);
+	rest = buf_span(&out);
+	while (app_password_next(&rest, &id, &stored)) {
+		assert(id.len > 0 && id.len <= 16 && stored.p[0] == '{');
+		assert(entry_get(e, ATTR_APP_LABEL).p != NULL);
+	}
+	assert(rest.len == 0);
+}
+
+static void
+fuzz_name(struct span text)
+{
+	CLEANUP(buf_fini) struct buf out = { .max = TENANT_LOGIN_MAX };
+
+	if (saslprep(text, &out))
+		assert(out.len > 0 && !span_eq(buf_span(&out), text));
+	else
+		assert(out.len == 0);
+}
+
 static void
 fuzz_entry(struct span fields)
 {
@@ -100,6 +130,7 @@ fuzz_entry(struct span fields)
 	for (const char *c = e->tenant; *c != '\0'; c++)
 		assert(*c != '/' && *c != '.' && *c != ' ');
 	(void)entry_number(e, ATTR_QUOTA);
+	fuzz_apps(e);
 }
 
 /* Items that say that a value is bad. */
@@ -195,6 +226,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 1:
 		fuzz_recipient(span_from(input, 1));
+		fuzz_name(span_from(input, 1));
 		break;
 	case 2:
 		fuzz_settings(span_from(input, 1));

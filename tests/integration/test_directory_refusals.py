@@ -88,6 +88,9 @@ REFUSED = {
     "hkHost": (AOZORA, [*HOSTS, "mail.midori.example"]),
     **{"hkHost" + name: (AOZORA, [*HOSTS, "not.among.hkhost.example"])
        for name in ("Mx", "Submission", "Pop3", "Imap", "Portal")},
+    "hkHostAddress": (AOZORA, ["mail.aozora.example", "192.0.2", "192.0.2.1:0",
+                               "192.0.2.1:x", "2001:DB8::1", "[2001:db8::1]",
+                               "2001", "[::1]:123456", "192.0.2.1 "]),
     "hkCertificate": (AOZORA, [*HOSTS, "http mail.aozora.example",
                                "../key", "imap  mail.aozora.example"]),
     "hkRelayNetwork": (AOZORA, ["192.0.2.0", "192.0.2.0/0", "192.0.2.0/33",
@@ -327,6 +330,7 @@ def test_uniqueness(operator):
                             "josé@midori.example") == (0, "")
     assert operator.replace(YUKI, "hkLegacyId", "midori/y1") == (0, "")
     assert operator.replace(YUKI, "hkAccountId", "y1") == (0, "")
+    assert operator.replace(MIDORI, "hkHostAddress", "192.0.2.7") == (0, "")
     for dn, attr, value in (
             (HANAKO, "mailLocalAddress", "Yuki@midori.example"),
             (GROUP, "mailLocalAddress", "yuki@midori.example"),
@@ -335,6 +339,7 @@ def test_uniqueness(operator):
             (HANAKO, "hkLegacyId", "midori/Y1"),
             (HANAKO, "hkAccountId", "y1"),
             (AOZORA, "hkHost", "mail.midori.example"),
+            (AOZORA, "hkHostAddress", "192.0.2.7"),
             (AOZORA, "hkUid", "62202")):
         change = (operator.replace if attr in ("hkUid", "hkAccountId")
                   else operator.add_value)
@@ -349,6 +354,7 @@ def test_uniqueness(operator):
     assert code == CONSTRAINT and "associatedDomain=midori.example" in text
     for attr in ("hkIntlAddress", "hkLegacyId", "hkAccountId"):
         assert operator.delete_value(YUKI, attr, None) == (0, "")
+    assert operator.delete_value(MIDORI, "hkHostAddress", None) == (0, "")
 
 
 def test_primary_address_stays_among_the_addresses(slapd):

@@ -182,6 +182,8 @@ TENANT = {
     **{"hkHost" + name: ("platform", "mail.kaede.example",
                          "imap.kaede.example")
        for name in ("Mx", "Submission", "Pop3", "Imap", "Portal")},
+    "hkHostAddress": ("platform", ["192.0.2.7", "[2001:db8::7]:995"],
+                      "192.0.2.7:995"),
     "hkCertificate": ("platform", "mail.kaede.example",
                       "imap imap.kaede.example"),
     "hkRelayNetwork": ("platform", "192.0.2.0/24", "2001:db8::/32"),

@@ -74,6 +74,7 @@ tenantd {{
 	uri = "ldap://127.0.0.1:{ldap}"
 	bind-dn = "cn=tenantd,ou=platform,o=hikyaku"
 	password-file = "{root}/ldap/tenantd.password"
+	rehash-password-file = "{root}/ldap/rehash.password"
 {tenantd}}}
 manage {{ password-file = "{root}/ldap/operator.password" }}
 smtpd {{

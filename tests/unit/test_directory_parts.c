@@ -14,7 +14,9 @@
 
 #include "common/db.h"
 #include "common/packet.h"
+#include "tenants/app_password.h"
 #include "tenants/cache.h"
+#include "tenants/client.h"
 #include "tenants/entry.h"
 #include "tenants/ldap_pool.h"
 
@@ -80,6 +82,59 @@ test_entry_kinds(void **state)
 	}
 	assert_null(make("uid=a,o=hikyaku", "hkAccount", "short", "a@a"));
 	assert_null(make("", "hkAccount", UUID_A, "a@a"));
+}
+
+static void
+put_apps(const char *const *labels, const char *const *values, unsigned service,
+    uint64_t max, const char *expected)
+{
+	CLEANUP(buf_fini) struct buf fields = { .max = 4096 };
+	CLEANUP(buf_fini) struct buf out = { .max = 4096 };
+	CLEANUP(buf_fini) struct buf ids = { .max = 4096 };
+	CLEANUP(entry_unref) struct entry *e = NULL;
+	struct span rest, id, stored;
+
+	packet_put_str(&fields, ATTR_DN,
+	    "uid=a,ou=accounts,ou=aozora,ou=tenants,o=hikyaku");
+	packet_put_str(&fields, ATTR_UUID, UUID_A);
+	for (; *labels != NULL; labels++)
+		packet_put_str(&fields, ATTR_APP_LABEL, *labels);
+	for (; *values != NULL; values++)
+		packet_put_str(&fields, ATTR_APP_PASSWORD, *values);
+	assert_int_equal(
+	    entry_from_fields(buf_span(&fields), "o=hikyaku", &e, NULL), 0);
+	app_passwords_put(e, service, max, &out);
+	rest = buf_span(&out);
+	while (app_password_next(&rest, &id, &stored)) {
+		buf_append(&ids, id);
+		buf_append(&ids, stored);
+		buf_append_octet(&ids, ';');
+	}
+	assert_string_equal(buf_str(&ids), expected);
+	assert_int_equal(rest.len, 0);
+}
+
+static void
+test_app_passwords(void **state)
+{
+	static const char *const labels[] = { "b2 imap,pop3 20260401093000Z x",
+		"a1 smtp 20260401093000Z with blanks in it", "c3", "d4 imap",
+		" imap 20260401093000Z x", "e5 http 20260401093000Z x",
+		"f6 smtp,imap 20260401093000Z ", NULL };
+	static const char *const values[] = { "a1 {S}one", "b2 {S}two",
+		"b2 {S}three", "x9 {S}four", "c3 {S}x", "d4 {S}x", "e5 {S}x",
+		" {S}x", "f6 S", "f6 ", "f6", "{S}x", "f6 {S}five six", NULL };
+
+	(void)state;
+	put_apps(labels, values, SERVICE_SMTP, 20, "a1{S}one;f6{S}five six;");
+	put_apps(labels, values, SERVICE_IMAP, 20,
+	    "b2{S}two;b2{S}three;f6{S}five six;");
+	put_apps(labels, values, SERVICE_POP3, 20, "b2{S}two;b2{S}three;");
+	put_apps(labels, values, 0, 20, "");
+	/* " imap...", "a1", "b2" are the first of the alphabet. */
+	put_apps(labels, values, SERVICE_SMTP, 3, "a1{S}one;");
+	put_apps(labels, values, SERVICE_IMAP, 2, "");
+	put_apps(labels, values, SERVICE_SMTP, 0, "");
 }
 
 static void
@@ -344,6 +399,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entry_kinds),
+		cmocka_unit_test(test_app_passwords),
 		cmocka_unit_test(test_entry_clean),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_cache_is_bounded),

@@ -165,6 +165,7 @@ tenants_login(struct tenants *t, const struct login_origin *origin,
     struct err *err)
 {
 	assert_int_equal(origin->service, SERVICE_POP3);
+	assert_string_equal(origin->local, "[2001:db8::1]:995");
 	copy(t->name, sizeof(t->name), login);
 	copy(t->password, sizeof(t->password), password);
 	return tenants_answer(t, result_out, err);
@@ -175,7 +176,7 @@ tenants_sasl_start(struct tenants *t, const struct login_origin *origin,
     struct span mechanism, struct span initial, struct sasl_token *token_out,
     struct buf *challenge, struct login_result *result_out, struct err *err)
 {
-	(void)origin;
+	assert_string_equal(origin->local, "[2001:db8::1]:995");
 	memset(token_out, 7, sizeof(*token_out));
 	copy(t->name, sizeof(t->name), mechanism);
 	t->had_initial = initial.p != NULL;
@@ -273,6 +274,8 @@ fixture_start(struct fixture *f, bool plaintext)
 
 	memset(f, 0, sizeof(*f));
 	memset(f->peers, -1, sizeof(f->peers));
+	strcpy(f->conn.peer.local_text, "2001:db8::1");
+	f->conn.peer.local_port = 995;
 	f->conf.plaintext = plaintext;
 	f->conf.failures_max = 3;
 	assert_int_equal(login_gate_new(&options, &f->conf, &f->gate, &err), 0);

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "tenants/saslprep.h"
+
 #define LEN(a) (sizeof(a) / sizeof(*(a)))
 
 /* Made with Python's crypt, hashlib and hmac from "hikyaku-demo". */
@@ -232,6 +234,74 @@ test_secret(void **state)
 	    password_secret_of(SPAN("for:"), SPAN("{CLEARTEXT}x"), &value));
 }
 
+/* RFC 4013 section 3 has the first five. */
+static void
+test_prepared(void **state)
+{
+	static const struct {
+		const char *text, *prepared; /* NULL: it stands for itself */
+	} prep[] = {
+		{ "I\xc2\xadX", "IX" },
+		{ "user", NULL },
+		{ "USER", NULL },
+		{ "\xc2\xaa", "a" },
+		{ "\xe2\x85\xa8", "IX" },
+		{ "\x07", NULL },
+		{ "\xd8\xa7"
+		  "1",
+		    NULL }, /* right to left, and does not end so */
+		{ "a\xc2\xa0"
+		  "b",
+		    "a b" },
+		{ "e\xcc\x81", "\xc3\xa9" },
+		{ "\xc3\xa9", NULL },
+		{ "\xef\xbd\xb6\xef\xbe\x9e", "\xe3\x82\xac" }, /* half width */
+		{ "\xf0\x9f\x98\x80\xe2\x91\xa0", "\xf0\x9f\x98\x80"
+						  "1" },
+		{ "\xc2\xad", NULL }, /* nothing would be left */
+		{ "\xff\xe9", NULL },
+		{ "\xc3\xa9\xc2\x85", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(prep); i++) {
+		CLEANUP(buf_fini) struct buf out = { .max = 64 };
+		bool made = saslprep(span_str(prep[i].text), &out);
+
+		assert_int_equal(made, prep[i].prepared != NULL);
+		assert_string_equal(
+		    buf_str(&out), made ? prep[i].prepared : "");
+	}
+	/* Typed in half width, stored in either. */
+	assert_int_equal(password_check(SPAN("{CLEARTEXT}\xe3\x82\xac"),
+			     SPAN("\xef\xbd\xb6\xef\xbe\x9e")),
+	    PASSWORD_RIGHT);
+	assert_int_equal(
+	    password_check(SPAN("{CLEARTEXT}\xef\xbd\xb6\xef\xbe\x9e"),
+		SPAN("\xef\xbd\xb6\xef\xbe\x9e")),
+	    PASSWORD_RIGHT);
+	assert_int_equal(password_check(SPAN("{CLEARTEXT}\xe3\x82\xab"),
+			     SPAN("\xef\xbd\xb6\xef\xbe\x9e")),
+	    PASSWORD_WRONG);
+}
+
+/* Two hashes of one password differ, and both are it. */
+static void
+test_hash_fast(void **state)
+{
+	CLEANUP(buf_fini) struct buf a = { .max = 256 }, b = { .max = 256 };
+
+	(void)state;
+	assert_int_equal(password_hash_fast(SPAN("abcd"), &a, NULL), 0);
+	assert_int_equal(password_hash_fast(SPAN("abcd"), &b, NULL), 0);
+	assert_false(span_eq(buf_span(&a), buf_span(&b)));
+	assert_int_equal(
+	    password_check(buf_span(&a), SPAN("abcd")), PASSWORD_RIGHT);
+	assert_int_equal(
+	    password_check(buf_span(&b), SPAN("abce")), PASSWORD_WRONG);
+	assert_false(password_is_slow(buf_span(&a)));
+}
+
 int
 main(void)
 {
@@ -241,6 +311,8 @@ main(void)
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_scram),
 		cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_prepared),
+		cmocka_unit_test(test_hash_fast),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
