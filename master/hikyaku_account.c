@@ -103,10 +103,13 @@ print_value(const struct setting_spec *spec, const void *at)
 static void
 print_list(const struct setting_spec *spec, const struct settings_list *l)
 {
+	const char *whose = spec->attr > ATTR_OF_TENANT ? " of the tenant" : "";
+
 	if (l->len == 0)
-		(void)printf("%s: none\n", entry_attr_name(spec->attr));
+		(void)printf(
+		    "%s%s: none\n", entry_attr_name(spec->attr), whose);
 	for (size_t i = 0; i < l->len; i++) {
-		(void)printf("%s: ", entry_attr_name(spec->attr));
+		(void)printf("%s%s: ", entry_attr_name(spec->attr), whose);
 		print_text(l->items[i].text);
 		(void)fputc('\n', stdout);
 	}

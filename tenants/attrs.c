@@ -33,7 +33,9 @@ const char *const entry_attrs[] = { "entryUUID", "objectClass", "ou", "cn",
 const char *
 entry_attr_name(enum entry_attr attr)
 {
-	return entry_attrs[attr - ATTR_UUID];
+	return entry_attrs[(attr > ATTR_OF_TENANT ? attr - ATTR_OF_TENANT
+						  : attr) -
+			   ATTR_UUID];
 }
 
 _Static_assert(sizeof(entry_attrs) / sizeof(*entry_attrs) ==

@@ -110,6 +110,13 @@ enum entry_attr {
 	/* Of no LDAP attribute: the entry was read with all attributes up to
 	 * ATTR_MAX_RETENTION_DAYS (a value of "1"). */
 	ATTR_FORMAT = 255,
+
+	/* In what tenantd tells its clients: the tenant's own list, beside the
+	 * account's.  Of no entry. */
+	ATTR_OF_TENANT = 1000,
+	ATTR_TENANT_ALLOW_SENDER = ATTR_OF_TENANT + ATTR_ALLOW_SENDER,
+	ATTR_TENANT_DENY_SENDER = ATTR_OF_TENANT + ATTR_DENY_SENDER,
+	ATTR_TENANT_QUARANTINE_RULE = ATTR_OF_TENANT + ATTR_QUARANTINE_RULE,
 };
 
 /*
@@ -121,7 +128,7 @@ enum entry_attr {
 
 /* The names to ask LDAP for, NULL at the end. */
 extern const char *const entry_attrs[];
-/* LDAP's name of one. */
+/* LDAP's name of one; for what is the tenant's, too. */
 const char *entry_attr_name(enum entry_attr attr);
 
 #endif

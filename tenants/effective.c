@@ -280,10 +280,27 @@ by_order(const void *va, const void *vb)
 					   : a->text.len > b->text.len;
 }
 
+/* The entry that a list stands in; NULL: in none here. */
+static struct entry *
+list_entry(const struct build *b, const struct setting_spec *spec)
+{
+	return spec->attr > ATTR_OF_TENANT ? b->tenant : b->own;
+}
+
+static enum entry_attr
+list_attr(const struct setting_spec *spec)
+{
+	return spec->attr > ATTR_OF_TENANT ? spec->attr - ATTR_OF_TENANT
+					   : spec->attr;
+}
+
 static int
 judge_member(struct build *b, const struct setting_spec *spec, struct member *m,
     size_t *column, struct err *why)
 {
+	struct rule_limits limits = list_entry(b, spec)->kind == ENTRY_TENANT
+					? settings_rule_limits_tenant()
+					: b->rule_limits;
 	struct span ignored;
 
 	switch (spec->type) {
@@ -296,7 +313,7 @@ judge_member(struct build *b, const struct setting_spec *spec, struct member *m,
 		return rule_parse(m->text,
 		    spec->type == SETTING_FORWARD_RULES ? RULE_FORWARD
 							: RULE_QUARANTINE,
-		    &b->rule_limits, &b->arena, &m->rule, column, why);
+		    &limits, &b->arena, &m->rule, column, why);
 	}
 }
 
@@ -316,10 +333,11 @@ static int
 gather(struct build *b, const struct setting_spec *spec, struct member *members,
     size_t *len_out)
 {
-	struct span rest = entry_fields(b->own), value;
+	struct entry *e = list_entry(b, spec);
+	struct span rest = entry_fields(e), value;
 
 	*len_out = 0;
-	while (entry_next(&rest, spec->attr, &value)) {
+	while (entry_next(&rest, list_attr(spec), &value)) {
 		struct member m = { .text = value };
 		struct err why = ERR_INIT;
 		size_t column = 0;
@@ -328,23 +346,34 @@ gather(struct build *b, const struct setting_spec *spec, struct member *members,
 			members[(*len_out)++] = m;
 		else if (why.kind == ERR_TEMP)
 			return err_set(b->err, ERR_TEMP, "%s", why.text);
-		else if (bad_add(b, b->own, spec->attr, value, column, &why) ==
+		else if (bad_add(b, e, list_attr(spec), value, column, &why) ==
 			 -1)
 			return -1;
 	}
 	return 0;
 }
 
+/* What a brand says for all is not cut to what its accounts may have. */
+static uint64_t
+list_limit(const struct build *b, const struct setting_spec *spec)
+{
+	return list_entry(b, spec)->kind == ENTRY_TENANT
+		   ? UINT64_MAX
+		   : limit_of(b, spec->limit);
+}
+
 static int
 put_list(struct build *b, const struct setting_spec *spec)
 {
-	size_t count = count_values(b->own, spec->attr);
-	uint64_t max = limit_of(b, spec->limit);
+	struct entry *e = list_entry(b, spec);
+	size_t count = e == NULL ? 0 : count_values(e, list_attr(spec));
 	struct member *members;
+	uint64_t max;
 	struct err why = ERR_INIT;
 
 	if (count == 0)
 		return 0;
+	max = list_limit(b, spec);
 	members = arena_array(&b->arena, count, sizeof(*members), b->err);
 	if (members == NULL || gather(b, spec, members, &count) == -1)
 		return -1;
@@ -354,7 +383,7 @@ put_list(struct build *b, const struct setting_spec *spec)
 	for (size_t i = 0; i < count; i++) {
 		if (i < max)
 			put_text(b, spec->attr, members[i].text);
-		else if (bad_add(b, b->own, spec->attr, members[i].text, 0,
+		else if (bad_add(b, e, list_attr(spec), members[i].text, 0,
 			     &why) == -1)
 			return -1;
 	}

@@ -34,6 +34,17 @@ settings_rule_limits(const struct settings_limits *l)
 		.size_max = l->rule_size_max };
 }
 
+struct rule_limits
+settings_rule_limits_tenant(void)
+{
+	return (struct rule_limits){ .octets_max = RULE_OCTETS_MAX,
+		.conditions_max = RULE_CONDITIONS_MAX,
+		.pattern_max = RULE_OCTETS_MAX,
+		.targets_max = RULE_TARGETS_MAX,
+		.size_min = 0,
+		.size_max = UINT64_MAX };
+}
+
 /* ---- one item -------------------------------------------------------------
  */
 
@@ -206,7 +217,9 @@ static int
 value_read(struct settings *s, struct settings_value *v, struct item *item,
     struct err *err)
 {
-	struct rule_limits limits = settings_rule_limits(&s->limits);
+	struct rule_limits limits = item->spec->attr > ATTR_OF_TENANT
+					? settings_rule_limits_tenant()
+					: settings_rule_limits(&s->limits);
 	size_t column = 0;
 	int rc = 0;
 

@@ -102,6 +102,13 @@ struct settings {
 	struct settings_list allow_senders, deny_senders;
 	enum mail_action deny_action; /* MAIL_JUNK and beyond */
 
+	/* What the brand says for all its accounts; what an account allows or
+	 * denies itself goes before it.  In a tenant's own settings these are
+	 * empty, as its lists are those without "tenant". */
+	struct settings_list tenant_allow_senders, tenant_deny_senders;
+	struct settings_list
+	    tenant_quarantine_rules; /* whatever quarantine_on */
+
 	/* Of rules: in the order in which they are tried, paused ones too. */
 	bool quarantine_on;
 	struct settings_list quarantine_rules;
@@ -146,6 +153,9 @@ enum lookup tenants_tenant_settings(
 
 /* For rule_parse, of a rule that is about to be entered. */
 struct rule_limits settings_rule_limits(const struct settings_limits *l);
+
+/* Of what a brand says for all its accounts: no class of service counts. */
+struct rule_limits settings_rule_limits_tenant(void);
 
 /*
  * From what tenantd says: fields TAG_SETTING (protocol.h), limits first.

@@ -110,6 +110,11 @@ const struct setting_spec setting_specs[] = {
 	FLAG(ATTR_QUARANTINE_ON, false, quarantine_on, true),
 	LIST(ATTR_QUARANTINE_RULE, SETTING_QUARANTINE_RULES, quarantine_rules,
 	    ATTR_MAX_QUARANTINE_RULES),
+	LIST(
+	    ATTR_TENANT_ALLOW_SENDER, SETTING_SENDERS, tenant_allow_senders, 0),
+	LIST(ATTR_TENANT_DENY_SENDER, SETTING_SENDERS, tenant_deny_senders, 0),
+	LIST(ATTR_TENANT_QUARANTINE_RULE, SETTING_QUARANTINE_RULES,
+	    tenant_quarantine_rules, 0),
 	LIST(ATTR_FORWARD_TO, SETTING_ADDRESSES, forward_to, ATTR_MAX_FORWARDS),
 	FLAG(ATTR_FORWARD_KEEP, false, forward_keep, true),
 	LIST(ATTR_FORWARD_RULE, SETTING_FORWARD_RULES, forward_rules,

@@ -45,7 +45,8 @@ struct setting_spec {
 	/* What holds when nobody has said anything. */
 	uint64_t number;
 	const char *text;
-	/* The limit of a list's values or a text's characters, or 0. */
+	/* The limit of a list's values or a text's characters; 0: none but
+	 * slapd's, as of what the brand says for all. */
 	enum entry_attr limit;
 };
 

@@ -182,6 +182,9 @@ TENANT = {
     **{"hkHost" + name: ("platform", "mail.kaede.example",
                          "imap.kaede.example")
        for name in ("Mx", "Submission", "Pop3", "Imap", "Portal")},
+    "hkAllowSender": ("brand", "*@x.example", "a@y.example"),
+    "hkDenySender": ("brand", "*@x.example", "a@y.example"),
+    "hkQuarantineRule": ("brand", '1: from="x"', '2: size>=100KB'),
     "hkHostAddress": ("platform", ["192.0.2.7", "[2001:db8::7]:995"],
                       "192.0.2.7:995"),
     "hkCertificate": ("platform", "mail.kaede.example",

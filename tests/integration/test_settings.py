@@ -208,6 +208,38 @@ def test_edits_act_at_once(plain):
     assert soon(lambda: settings(plain)[0]["hkSpamLevel"] == "low")
 
 
+def test_what_a_brand_says_for_all(plain):
+    """Beside what an account says, and no class of service cuts it."""
+    modify(plain, AOZORA, hkAllowSender=["*@good.example", "a@b.example"],
+           hkDenySender="*@bad.example", hkQuarantineRule=[
+               '%d: from="%d@x.example"' % (n, n) for n in (3, 1, 2)])
+    modify(plain, HANAKO, hkAllowSender="me@bad.example")
+    modify(plain, CLASS, hkMaxQuarantineRules="1", hkMaxListEntries="1")
+    try:
+        assert soon(lambda: settings(plain)[0][
+            "hkAllowSender of the tenant"] == ["*@good.example",
+                                               "a@b.example"])
+        held, left = settings(plain)
+        assert held["hkAllowSender"] == "me@bad.example" and left == []
+        assert held["hkDenySender"] == "none"
+        assert held["hkDenySender of the tenant"] == "*@bad.example"
+        assert held["hkQuarantineRule of the tenant"] == [
+            '%d: from="%d@x.example"' % (n, n) for n in (1, 2, 3)]
+        assert settings(plain, "yuki@midori.example")[0][
+            "hkAllowSender of the tenant"] == "none"
+        # A bad one is told to the log, and left out for all.
+        mark = plain.log_mark()
+        modify(plain, AOZORA, hkQuarantineRule='1: sender="x"')
+        assert soon(lambda: settings(plain)[0][
+            "hkQuarantineRule of the tenant"] == "none")
+        plain.wait_log('setting left out.*hkQuarantineRule', mark)
+        assert settings(plain)[1] == []
+    finally:
+        modify(plain, AOZORA, hkAllowSender=None, hkDenySender=None,
+               hkQuarantineRule=None)
+        modify(plain, CLASS, hkMaxListEntries="100")
+
+
 def told(platform, mark):
     return [line for line in platform.log_since(mark).splitlines()
             if "setting left out" in line]

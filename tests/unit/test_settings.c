@@ -182,6 +182,8 @@ test_decode(void **state)
 	put(&b, ATTR_QUARANTINE_RULE, "from=\"abc\"", 0, NULL);
 	put(&b, ATTR_QUARANTINE_RULE, "from=", 0, "why not");
 	put(&b, ATTR_ALLOW_SENDER, "*@a.example", 0, NULL);
+	put(&b, ATTR_TENANT_ALLOW_SENDER, "*@b.example", 0, NULL);
+	put(&b, ATTR_TENANT_QUARANTINE_RULE, "from=\"longer than 3\"", 0, NULL);
 	/* What a newer tenantd knows more than we do. */
 	put(&b, 250, "new", 0, NULL);
 	put(&b, ATTR_SPOOF_ACTION, NULL, MAIL_DISCARD + 1, NULL);
@@ -199,6 +201,10 @@ test_decode(void **state)
 	assert_true(span_eq(s.spam_tag, SPAN("[SPAM]")));
 	assert_int_equal(s.allow_senders.len, 1);
 	assert_int_equal(s.quarantine_rules.len, 2);
+	assert_int_equal(s.tenant_allow_senders.len, 1);
+	assert_int_equal(s.tenant_deny_senders.len, 0);
+	/* No class of service counts for what the brand says. */
+	assert_int_equal(s.tenant_quarantine_rules.len, 1);
 	assert_true(
 	    span_eq(s.quarantine_rules.items[1].rule->conditions[0].pattern,
 		SPAN("b")));
