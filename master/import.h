@@ -66,7 +66,8 @@ struct job {
 	struct changes changes;
 	struct span password; /* in clear, in record; empty: none */
 	struct password_new made;
-	int id; /* of the operation under way */
+	int id;         /* of the operation under way */
+	struct err why; /* the password is none */
 };
 
 struct import_counts {

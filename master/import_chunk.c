@@ -298,9 +298,6 @@ try_all(struct import *i, struct err *err)
 struct hashing_work {
 	struct import *i;
 	atomic_size_t next;
-	pthread_mutex_t mutex; /* guards err and failed */
-	struct err *err;
-	bool failed;
 };
 
 static void *
@@ -312,17 +309,12 @@ hash_some(void *arg)
 
 	while ((n = atomic_fetch_add(&w->next, 1)) < i->jobs_len) {
 		struct job *job = &i->jobs[n];
-		struct err why = ERR_INIT;
 
-		if (!is_pending(job) || job->password.len == 0 ||
-		    password_new_make(job->password,
-			(unsigned)i->m->tenantd.password_cost, false,
-			&job->made, &why) == 0)
-			continue;
-		(void)pthread_mutex_lock(&w->mutex);
-		*w->err = why;
-		w->failed = true;
-		(void)pthread_mutex_unlock(&w->mutex);
+		err_clear(&job->why);
+		if (is_pending(job) && job->password.len > 0)
+			(void)password_new_make(job->password,
+			    (unsigned)i->m->tenantd.password_cost, false,
+			    &job->made, &job->why);
 	}
 	return NULL;
 }
@@ -341,25 +333,36 @@ put_made(struct job *job)
 static int
 hash_all(struct import *i, struct err *err)
 {
-	struct hashing_work w = { .i = i, .err = err, .failed = false };
+	struct hashing_work w = { .i = i };
 	pthread_t threads[THREADS_MAX];
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	size_t started = 0;
 
 	atomic_init(&w.next, 0);
-	(void)pthread_mutex_init(&w.mutex, NULL);
 	while (started + 1 < (size_t)processors && started < THREADS_MAX &&
 	       pthread_create(&threads[started], NULL, hash_some, &w) == 0)
 		started++;
 	(void)hash_some(&w);
 	while (started > 0)
 		(void)pthread_join(threads[--started], NULL);
-	(void)pthread_mutex_destroy(&w.mutex);
-	for (size_t n = 0; n < i->jobs_len; n++)
-		if (is_pending(&i->jobs[n]) && i->jobs[n].password.len > 0 &&
-		    !w.failed)
-			put_made(&i->jobs[n]);
-	return w.failed ? -1 : 0;
+	for (size_t n = 0; n < i->jobs_len; n++) {
+		struct job *job = &i->jobs[n];
+
+		if (!is_pending(job) || job->password.len == 0)
+			continue;
+		if (job->why.kind == ERR_NONE) {
+			put_made(job);
+			continue;
+		}
+		if (job->why.kind == ERR_TEMP) {
+			*err = job->why;
+			return -1;
+		}
+		/* Too long, say: this line's fault. */
+		give_room_back(i, job);
+		import_refuse(i, job, &job->why);
+	}
+	return 0;
 }
 
 /* ---- write ------------------------------------------------------------------

@@ -188,6 +188,16 @@ def check_report(got, refused):
     assert "IyBttGoa" not in got.stderr + got.stdout
 
 
+def test_password_that_is_none(tool, table):
+    """Nobody's fault but that line's."""
+    name = table([["address", "password"],
+                  ["long@aozora.example", "x" * 600],
+                  ["short@aozora.example", "secret"]])
+    got = tool.run("account", "import", name)
+    assert got.returncode == PARTLY and sums(got.stdout) == (1, 0, 0, 1)
+    assert ":2: long@aozora.example: password: too long" in got.stderr
+
+
 def test_report(tool, table):
     """Each line that is refused, with its number and the reason."""
     # The name of two lines is no name; for the operator any tenant's

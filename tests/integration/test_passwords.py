@@ -161,14 +161,6 @@ def test_stored_anew(tool):
             tool.stored(YUKI, "userPassword")[0].startswith(FRESH))
         assert any(b"{CLEARTEXT}" in value for value in tool.stored(
             YUKI, "hkSecret")) == keep
-    # Others of the account stay.
-    other = salted("SSHA", "sha1", b"other")
-    store(tool, YUKI, "midori", "userPassword", other,
-          "{CRYPT}" + crypt.crypt("second", crypt.mksalt(crypt.METHOD_MD5)))
-    assert eventually(lambda: login(tool, "imaps", YUKI, "second") and any(
-        v.startswith(FRESH) for v in tool.stored(YUKI, "userPassword")))
-    assert other.encode() in tool.stored(YUKI, "userPassword")
-    assert login(tool, "imaps", YUKI, PASSWORD)
     tool("tenant", "set", "midori", "--rehash", "no", "--no-keep-secret")
 
 
