@@ -19,6 +19,28 @@ decode(struct span text, struct arena *arena, struct span *out, struct err *err)
 	return out->p == NULL ? -1 : 0;
 }
 
+/* Of REPLACE, which has lines; nowhere else is a control character. */
+static int
+decode_lines(
+    struct span text, struct arena *arena, struct span *out, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf value;
+	ptrdiff_t at;
+
+	buf_init(&value, VALUE_MAX);
+	while ((at = span_find(text, SPAN("+0A"))) >= 0) {
+		if (xtext_decode(span_first(text, (size_t)at), &value, err) ==
+		    -1)
+			return -1;
+		buf_append_octet(&value, '\n');
+		text = span_from(text, (size_t)at + 3);
+	}
+	if (xtext_decode(text, &value, err) == -1)
+		return -1;
+	*out = arena_copy(arena, buf_span(&value), err);
+	return out->p == NULL ? -1 : 0;
+}
+
 /* Behind what earlier filters have said. */
 static int
 trace_add(
@@ -54,7 +76,7 @@ parameter_parse(struct span text, struct arena *arena, struct disposition *d,
 	if (span_eq(keyword, SPAN("TAG")))
 		return decode(text, arena, &d->tag, err);
 	if (span_eq(keyword, SPAN("REPLACE")))
-		return decode(text, arena, &d->replace, err);
+		return decode_lines(text, arena, &d->replace, err);
 	if (span_eq(keyword, SPAN("FORWARDEDBY")))
 		return decode(text, arena, &d->forwarded_by, err);
 	if (span_eq(keyword, SPAN("TRACE")))

@@ -8,7 +8,8 @@
  *
  *	FOLDER=		the mailbox it goes to: Junk, Quarantine
  *	TAG=		a text before the subject
- *	REPLACE=	a text in place of everything behind the header
+ *	REPLACE=	a text in place of everything behind the header; LF
+ *			ends its lines
  *	FORWARDEDBY=	the account's address that passes it on
  *	TRACE=		what the filter did: "antivirus=clean"
  *

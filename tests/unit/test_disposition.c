@@ -34,7 +34,7 @@ test_places_and_addresses(void **state)
 		SPAN("1,3-4 FOLDER=Junk TRACE=antivirus+3Dclean "
 		     "TRACE=antispam+3Dspam;5 DELETED TRACE=x NEW=1;"
 		     "<taro@aozora.example> FORWARDEDBY=h@a.example;"
-		     "6 TAG=[SPAM]+20+E3+81+82 REPLACE=gone"),
+		     "6 TAG=[SPAM]+20+E3+81+82 REPLACE=gone+0Ato+20stay+0A"),
 		6, &arena, &d, &err),
 	    0);
 	assert_int_equal(d.rcpts_len, 6);
@@ -46,7 +46,7 @@ test_places_and_addresses(void **state)
 	assert_span(d.rcpts[3].folder, "Junk");
 	assert_true(d.rcpts[4].deleted);
 	assert_span(d.rcpts[5].tag, "[SPAM] \xe3\x81\x82");
-	assert_span(d.rcpts[5].replace, "gone");
+	assert_span(d.rcpts[5].replace, "gone\nto stay\n");
 	assert_int_equal(d.added_len, 1);
 	assert_span(d.added[0].address, "taro@aozora.example");
 	assert_span(d.added[0].forwarded_by, "h@a.example");
@@ -72,6 +72,7 @@ test_refusals(void **state)
 		"1 FOLDER=a+0Ab",       /* a line end */
 		"<a@b.example DELETED", /* no end */
 		"<> DELETED",           /* no address */
+		"1 REPLACE=a+0Db",      /* a bare CR */
 		"18446744073709551616 DELETED",
 	};
 

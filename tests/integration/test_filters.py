@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Lists of senders, quarantine rules and forwarding, each recipient's own."""
+"""Lists of senders, quarantine rules and forwarding, each recipient's own, and
+the whole chain by SMTP."""
 
+import email
+import email.policy
 import pathlib
 import re
+import smtplib
 import tempfile
 import time
 
@@ -11,6 +15,8 @@ import pytest
 from conftest import BUILD, _finish
 from support.milter import Milter, xtext
 from support.platform import Platform
+from test_antivirus import EICAR, signatures
+from test_antivirus import mail as mail_with
 
 HANAKO, TARO = "hanako@aozora.example", "taro@aozora.example"
 JIRO = "jiro@aozora.example"
@@ -19,20 +25,43 @@ TENANT = {HANAKO: "aozora", TARO: "aozora", JIRO: "aozora", YUKI: "midori",
           KEN: "midori"}
 SETTINGS = ("hkAllowSender", "hkDenySender", "hkDenyAction",
             "hkQuarantineRule", "hkQuarantineOn", "hkForwardTo",
-            "hkForwardKeep", "hkForwardRule")
+            "hkForwardKeep", "hkForwardRule", "hkAutoReply",
+            "hkAutoReplySubject", "hkAutoReplyText", "hkAutoReplyStart",
+            "hkAutoReplyEnd", "hkNotice", "hkNoticeTo", "hkVirusScan",
+            "hkVirusAction")
+
+
+NAMES = ("antivirus", "quarantine", "forward")
+
+
+def chain(root):
+    """smtpd asks all of them, in the order that hikyaku-filters(7) tells."""
+    return {
+        "": [*['listen %s { address = "%s/run/%s.sock" }' % (
+            name, root, name) for name in NAMES],
+             *['milter %s { socket = "%s/run/%s.sock" dispositions = yes }' % (
+                 name, root, name) for name in NAMES],
+             'antivirus { signatures = "%s/signatures"' % root,
+             'scratch = "%s/scratch" scanners = 1 }' % root],
+        "smtpd": ["milters-mx = { %s }" % ", ".join(NAMES),
+                  "milters-submission = { %s }" % ", ".join(NAMES)]}
 
 
 @pytest.fixture(scope="module")
 def filters(installed):
     root = pathlib.Path(tempfile.mkdtemp(prefix="hk-test-"))
-    made = Platform(root, BUILD, installed=installed, settings={"": [
-        'listen %s { address = "%s/run/%s.sock" }' % (name, root, name)
-        for name in ("quarantine", "forward")]})
+    root.chmod(0o755)
+    (root / "signatures").mkdir(mode=0o755)
+    (root / "scratch").mkdir()
+    (root / "scratch").chmod(0o1777)
+    signatures(root / "signatures")
+    made = Platform(root, BUILD, installed=installed, settings=chain(root))
     made.mta = lambda name="quarantine": Milter(
         root / "run" / (name + ".sock"))
     try:
         made.create()
         made.start()
+        made.wait_log("signatures loaded")
         yield made
     finally:
         if made.processes():
@@ -61,8 +90,11 @@ def have(platform, **who):
         while True:
             text = platform.hikyaku("account", "settings", address).stdout
             stale = not values and re.search(
-                r"(Rule\s+\d|ForwardTo\s+\S+@|Sender\s+\S+@)", text)
-            if not stale and all(v in text for v in values):
+                r"(Rule\s+\d|(ForwardTo|Sender|NoticeTo)\s+\S+@|"
+                r"(Reply|Notice)\s+TRUE)", text)
+            # Times are shown in another form; a text comes with the rest.
+            if not stale and all(v in text or re.match(r"\d{14}", v)
+                                 for v in values):
                 break
             assert time.monotonic() < deadline, text
             time.sleep(0.05)
@@ -218,6 +250,81 @@ def test_circles_end(filters):
         assert got.added == {"<%s>" % KEN: {"TRACE": "forward=loop kept"}}
     assert re.search(r'loop cut id=\S+ recipient="%s" rule=0 targets=0 '
                      r'loops=1 kept=yes' % KEN, filters.log())
+
+
+def mailbox(platform, login, folder="INBOX"):
+    """[(trace entries, message)] of a folder, which is emptied."""
+    with platform.imap(login) as imap:
+        if imap.select('"%s"' % folder)[0] != "OK":
+            return []
+        numbers = imap.search(None, "ALL")[1][0].split()
+        found = [email.message_from_bytes(
+            imap.fetch(n, "(RFC822)")[1][0][1],
+            policy=email.policy.default) for n in numbers]
+        if numbers:
+            imap.store("1:*", "+FLAGS.SILENT", r"(\Deleted)")
+            imap.expunge()
+    return [([" ".join(t.split()) for t in m.get_all("Hikyaku-Trace", [])], m)
+            for m in found]
+
+
+def test_whole_chain(filters):
+    """By SMTP: one message, two brands, each outcome exact and once, told by
+    the trace."""
+    have(filters,
+         hanako={"hkQuarantineRule": '4: subject="*sale*"'},
+         taro={"hkDenySender": "*@shop.example"},
+         jiro={"hkAllowSender": "*@shop.example",
+               "hkQuarantineRule": '1: from="*"'},
+         yuki={"hkForwardTo": KEN, "hkForwardKeep": "FALSE"})
+    for login in TENANT:
+        mailbox(filters, login)
+    everybody = [HANAKO, TARO, JIRO, YUKI]
+    code, _ = filters.send(mail(), to=everybody, sender="shop@shop.example")
+    assert code == 250
+    filters.wait_placed()
+    clean = "antivirus=clean"
+    for login, folder, traces in (
+            (HANAKO, "Quarantine",
+             [clean, "quarantine=rule 4 quarantined"]),
+            (TARO, "Junk", [clean, "lists=denied (*@shop.example) junk"]),
+            (JIRO, "INBOX", [clean, "lists=allowed (*@shop.example)"]),
+            (KEN, "INBOX", ["forward=by <%s>" % YUKI])):
+        found = mailbox(filters, login, folder)
+        assert len(found) == 1, (login, folder, found)
+        assert found[0][0] == traces
+        assert found[0][1].get_content().split() == ["hello"]
+        if login == KEN:
+            assert YUKI in found[0][1].get_all("Delivered-To")
+    for login in (HANAKO, TARO, YUKI):
+        assert mailbox(filters, login) == []
+
+
+def test_whole_chain_infected(filters):
+    """What is infected is neither forwarded nor shown, but as chosen."""
+    have(filters, hanako={"hkVirusScan": "FALSE", "hkForwardTo": JIRO},
+         taro={"hkVirusAction": "remove", "hkForwardTo": JIRO},
+         yuki={"hkVirusAction": "quarantine"})
+    octets = mail_with(("eicar.com", EICAR))
+    code, _ = filters.send(octets, to=[HANAKO, TARO, YUKI])
+    assert code == 250
+    with pytest.raises(smtplib.SMTPResponseException) as refused:
+        filters.send(octets, to=[KEN])
+    assert refused.value.smtp_code == 550
+    assert b"infected: Own.Eicar" in refused.value.smtp_error
+    filters.wait_placed()
+    (traces, message), = mailbox(filters, HANAKO)
+    assert message["Subject"].startswith("[VIRUS Own.Eicar")
+    assert traces[1:] == ["quarantine=none", "forward=held back"]
+    (traces, message), = mailbox(filters, TARO)
+    assert "Own.Eicar" in message.get_content()
+    assert "ウイルス" in message.get_content()
+    assert EICAR not in bytes(message)
+    assert mailbox(filters, YUKI) == []
+    (traces, message), = mailbox(
+        filters, "admin@midori.example", "Quarantine")
+    assert "for <%s>" % YUKI in traces[0]
+    assert mailbox(filters, JIRO) == []
 
 
 def test_directory_gone(filters):
