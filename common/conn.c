@@ -67,18 +67,26 @@ peer_init(struct conn_peer *peer, int fd)
 	conn_address_text(&peer->local, peer->local_text, &peer->local_port);
 }
 
-/* Refuses what was not decided on; sets what a mail connection wants. */
-static int
-socket_prepare(int fd, struct err *err)
+void
+conn_socket_options(int fd)
 {
-	int flags = fcntl(fd, F_GETFL), on = 1;
+	int on = 1;
 
-	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
-		return err_sys(err, "fcntl");
 	/* Output leaves in as few pieces as can be; waiting for more of it
 	 * only delays replies.  Neither option exists on Unix sockets. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+/* Refuses what was not decided on; sets what a mail connection wants. */
+static int
+socket_prepare(int fd, struct err *err)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
+		return err_sys(err, "fcntl");
+	conn_socket_options(fd);
 	return 0;
 }
 
@@ -106,7 +114,7 @@ conn_new(struct reactor *r, int fd, const struct conn_options *options,
 
 	if (c == NULL)
 		return err_sys(err, "connection");
-	if (socket_prepare(fd, err) == -1)
+	if (!options->ready && socket_prepare(fd, err) == -1)
 		return -1;
 	c->r = r;
 	c->fd = fd;
@@ -119,8 +127,12 @@ conn_new(struct reactor *r, int fd, const struct conn_options *options,
 	c->read_events = EPOLLIN;
 	c->write_events = EPOLLOUT;
 	buf_init(&c->in, options->line_max + CONN_READ_BULK);
-	peer_init(&c->peer, fd);
-	c->is_unix = c->peer.local.ss_family == AF_UNSPEC;
+	c->options.peer = NULL; /* the caller's */
+	if (options->peer != NULL)
+		c->peer = *options->peer;
+	else
+		peer_init(&c->peer, fd);
+	c->is_unix = options->relayed || c->peer.local.ss_family == AF_UNSPEC;
 
 	(void)pthread_mutex_lock(&r->lock);
 	result = conn_register(c, err);
@@ -128,12 +140,19 @@ conn_new(struct reactor *r, int fd, const struct conn_options *options,
 		/* Before a worker can run it, let alone free it. */
 		if (conn_out != NULL)
 			*conn_out = c;
-		work_add(r, STEAL(c));
+		if (options->light_start)
+			work_own(c);
+		else
+			work_add(r, c);
 		owned = -1;
 	}
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	if (result == -1)
 		tls_context_unref(c->tls);
+	else if (options->light_start)
+		conn_run_light(STEAL(c));
+	else
+		(void)STEAL(c);
 	return result;
 }
 
@@ -170,7 +189,7 @@ conn_unregister(struct conn *c, bool running)
 	queue_tenant_unref(&r->queue, c->tenant);
 	if (atomic_fetch_sub(&r->conns, 1) == 1 && atomic_load(&r->draining))
 		reactor_wake(r);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 static void
@@ -203,7 +222,7 @@ conn_forget_fd(struct conn *c)
 		(void)epoll_ctl(c->r->epfd, EPOLL_CTL_DEL, c->fd, NULL);
 	c->registered[0] = false;
 	c->armed[0] = 0;
-	(void)pthread_mutex_unlock(&c->r->lock);
+	reactor_unlock(c->r);
 }
 
 /* ---- waking -----------------------------------------------------------------
@@ -217,11 +236,36 @@ conn_schedule(struct conn *c)
 }
 
 void
-conn_ready(struct conn *c, unsigned which)
+conn_fired(struct conn *c, unsigned which)
 {
 	c->armed[which] = 0;
-	c->fired = true;
+	c->fired |= (uint8_t)(1U << which);
+}
+
+void
+conn_ready(struct conn *c)
+{
 	conn_schedule(c);
+}
+
+/* A session that waits for nothing but its client's next line. */
+static bool
+awaits_line(const struct conn *c)
+{
+	return c->mode == MODE_SESSION && c->options.service->light != NULL &&
+	       c->want == WANT_LINE && c->out.pending == 0 &&
+	       c->pause_until_ms == 0 && !c->must_serve && !c->deaf &&
+	       c->broken == BROKEN_NO && !atomic_load(&c->wake);
+}
+
+bool
+conn_is_light(const struct conn *c)
+{
+	if (c->state != CONN_PARKED)
+		return false;
+	/* In the first two the session is elsewhere, or was told of the end. */
+	return c->mode == MODE_RELAY || c->mode == MODE_LINGER ||
+	       awaits_line(c);
 }
 
 void
@@ -233,7 +277,7 @@ conn_wake(struct conn *c)
 	atomic_store(&c->wake, true);
 	if (c->wakeable)
 		conn_schedule(c);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 bool
@@ -271,7 +315,7 @@ conn_tenant(struct conn *c, const char *tenant)
 	(void)pthread_mutex_lock(&c->r->lock);
 	/* Without memory it goes on where it was. */
 	(void)work_move(c->r, c, tenant);
-	(void)pthread_mutex_unlock(&c->r->lock);
+	reactor_unlock(c->r);
 }
 
 /* ---- parking ----------------------------------------------------------------
@@ -314,12 +358,12 @@ park(struct conn *c)
 
 	(void)pthread_mutex_lock(&r->lock);
 	if ((c->park.wakeable && atomic_load(&c->wake)) || drain_due(c)) {
-		(void)pthread_mutex_unlock(&r->lock);
+		reactor_unlock(r);
 		return STEP_AGAIN;
 	}
 	if (arm(c, 0, c->fd) == -1 ||
 	    (c->relay != NULL && arm(c, 1, c->relay->fd) == -1)) {
-		(void)pthread_mutex_unlock(&r->lock);
+		reactor_unlock(r);
 		conn_fail(c, ERR_TEMP, "epoll_ctl");
 		return STEP_END;
 	}
@@ -328,7 +372,7 @@ park(struct conn *c)
 	c->wakeable = c->park.wakeable;
 	c->state = CONN_PARKED;
 	work_release(r, c);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	return STEP_PARK;
 }
 
@@ -340,7 +384,7 @@ yield_turn(struct conn *c)
 	(void)pthread_mutex_lock(&r->lock);
 	work_release(r, c);
 	work_add(r, c);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 enum step
@@ -450,6 +494,8 @@ gather_step(struct conn *c)
 {
 	switch (conn_gather(c)) {
 	case GATHER_DONE:
+		if (c->here && !conn_gather_light(c))
+			return STEP_YIELD;
 		return serve_or_close(c);
 	case GATHER_YIELD:
 		return STEP_YIELD;
@@ -457,6 +503,8 @@ gather_step(struct conn *c)
 		break;
 	}
 	if (clock_ms() >= conn_gather_deadline(c)) {
+		if (c->here)
+			return STEP_YIELD;
 		c->timed_out = true;
 		counter_add(c->options.counters, COUNTER_TIMEOUTS, 1);
 		c->began_ms = c->progress_ms = 0;
@@ -582,12 +630,14 @@ step(struct conn *c)
 	return STEP_END;
 }
 
-void
-conn_run(struct conn *c)
+static void
+run(struct conn *c, bool here)
 {
 	enum step next;
 
 	c->turn = 0;
+	c->turn_max = here ? CONN_LIGHT_TURN : CONN_READ_TURN;
+	c->here = here;
 	do {
 		next = step(c);
 		if (next == STEP_PARK)
@@ -597,6 +647,18 @@ conn_run(struct conn *c)
 		yield_turn(c);
 	else if (next == STEP_END)
 		conn_free(c, true);
+}
+
+void
+conn_run(struct conn *c)
+{
+	run(c, false);
+}
+
+void
+conn_run_light(struct conn *c)
+{
+	run(c, true);
 }
 
 /* ---- settings ------------------------------------------------------- */
@@ -617,10 +679,4 @@ const struct conn_peer *
 conn_peer(const struct conn *c)
 {
 	return &c->peer;
-}
-
-void
-conn_set_peer(struct conn *c, const struct conn_peer *peer)
-{
-	c->peer = *peer;
 }

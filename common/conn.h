@@ -21,6 +21,7 @@
 #include "common/reactor.h"
 #include "common/span.h"
 
+struct conn_peer;
 struct counters;
 struct tls_context;
 
@@ -44,6 +45,13 @@ struct conn_service {
 	enum verdict (*serve)(struct conn *c, void *session);
 	/* The conn is gone, for whatever reason: free the session. */
 	void (*closed)(void *session);
+	/*
+	 * Whether serve() will answer this line (without its end) at once and
+	 * shortly: waiting for no disk, other process, or lock that somebody
+	 * holds over I/O.  It is then called on the reactor thread, which
+	 * costs less than calling a worker.  NULL: no line is like that.
+	 */
+	bool (*light)(void *session, struct span line);
 };
 
 struct conn_options {
@@ -58,6 +66,15 @@ struct conn_options {
 	struct counters *counters; /* TLS and timeouts are counted; or NULL */
 	/* A Unix socket on which descriptors may come: conn_take_fd. */
 	bool takes_fds;
+	/* It came from a reactor_listen, or was a conn's before: it does not
+	 * block, and has the options of a socket of ours. */
+	bool ready;
+	/* Whom another process took it for (handoff); NULL: ask the kernel. */
+	const struct conn_peer *peer;
+	bool relayed; /* with peer: it is the end of a relay's socket pair */
+	/* conn_new is called on the reactor thread, and the first serve() is
+	 * as light as conn_service.light has it: it happens at once. */
+	bool light_start;
 };
 
 /*
@@ -243,9 +260,6 @@ conn_local(const struct conn *c, char out[CONN_LOCAL_SIZE])
 		    strchr(p->local_text, ':') == NULL ? "%s:%u" : "[%s]:%u",
 		    p->local_text, p->local_port);
 }
-
-/* What a trusted proxy said instead (PROXY protocol, XCLIENT, handoff). */
-void conn_set_peer(struct conn *c, const struct conn_peer *peer);
 
 /*
  * Gives the descriptor away: in clear the socket itself with nothing lost

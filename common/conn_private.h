@@ -6,9 +6,9 @@
  * to the worker that runs the conn; the lock, taken at each hand-over, orders
  * what one worker wrote before what the next one reads.
  *
- * A conn is freed by the worker that runs it, or by conn_abort when no worker
- * is left; never by the reactor thread or a waker.  So conn_wake is safe as
- * long as closed(session) has not returned: a session that others can wake
+ * A conn is freed by the thread that runs it, or by conn_abort when no worker
+ * is left; never by a waker.  So conn_wake is safe as long as closed(session)
+ * has not returned: a session that others can wake
  * takes itself out of their lists, under the lists' lock, in closed().
  */
 #ifndef HK_COMMON_CONN_PRIVATE_H
@@ -25,9 +25,12 @@
 #define CONN_READ_CHUNK 4095          /* gathering lines */
 #define CONN_READ_BULK 16383          /* gathering data: about a TLS record */
 #define CONN_READ_TURN (1024 * 1024)  /* then others get their turn */
+#define CONN_LIGHT_TURN (64 * 1024)   /* the same on the reactor thread */
 #define CONN_READ_LEAST 256           /* what a read counts for, at least */
 #define CONN_WRITE_TURN (4096 * 1024) /* likewise */
 #define CONN_LINES_TURN 256           /* pipelined commands in one serve() */
+#define CONN_LINES_LIGHT 8            /* the same on the reactor thread */
+#define CONN_OUTPUT_LIGHT (16 * 1024) /* queued there, then a worker */
 #define CONN_PIECES_MAX 256           /* queued pieces of output */
 #define CONN_HANDSHAKE_MS 30000
 #define CONN_CLOSE_MS 15000 /* to take the last reply */
@@ -89,6 +92,7 @@ struct relay_side {
 
 struct relay {
 	int fd;                     /* our end of the pair */
+	bool readable;              /* reading it may bring something */
 	struct relay_side up, down; /* client to session, session to client */
 	uint64_t progress_ms, end_ms;
 };
@@ -102,7 +106,7 @@ struct conn {
 	uint32_t slot;
 	uint32_t armed[2]; /* what epoll waits for */
 	bool registered[2];
-	bool fired;    /* epoll reported since the last run */
+	uint8_t fired; /* epoll reported of descriptor n since the last run */
 	bool wakeable; /* parked where a wake has something to do */
 	bool drain_told;
 	size_t timer_at; /* reactor_timer.c */
@@ -118,6 +122,7 @@ struct conn {
 	atomic_bool wake;
 	bool was_woken;
 	bool readable; /* reading may bring something */
+	bool here;     /* it runs on the reactor thread */
 	bool must_serve;
 	bool eof;         /* the peer will send no more */
 	bool is_unix;     /* closing it loses nothing that was sent */
@@ -143,6 +148,7 @@ struct conn {
 	struct span line;  /* of a gathered line, in in */
 	size_t line_total; /* with its end; 0: dropped already */
 	size_t turn;       /* octets read in this turn */
+	size_t turn_max;   /* then others get theirs */
 	enum take result;  /* when gathered */
 	unsigned lines;    /* taken in this serve() */
 	uint64_t began_ms, progress_ms, took; /* 0: not begun */
@@ -166,8 +172,14 @@ struct conn {
 };
 
 /* ---- called by the reactor ------------------------------------------ */
-void conn_run(struct conn *c);                   /* by a worker */
-void conn_ready(struct conn *c, unsigned which); /* lock held */
+void conn_run(struct conn *c); /* by a worker */
+/* By the reactor thread: what is little is done, the rest is for a worker. */
+void conn_run_light(struct conn *c);
+/* The next step of a parked conn copies octets, or reads a line that may be
+ * light.  Lock held. */
+bool conn_is_light(const struct conn *c);
+void conn_fired(struct conn *c, unsigned which); /* lock held */
+void conn_ready(struct conn *c);                 /* lock held */
 void conn_drain(struct conn *c);                 /* lock held */
 void conn_abort(struct conn *c);                 /* no worker is left */
 
@@ -186,6 +198,8 @@ enum io {
 };
 
 /* ---- conn.c --------------------------------------------------------- */
+/* What a mail connection wants; of a listening socket all accepted have it. */
+void conn_socket_options(int fd);
 /* Parks until events on the socket, or until the time. */
 enum step conn_wait_for(struct conn *c, uint32_t events, uint64_t until_ms);
 /* Takes the socket out of epoll: it will be another's. */
@@ -205,6 +219,8 @@ enum gather {
 	GATHER_YIELD
 };
 enum gather conn_gather(struct conn *c);
+/* A line is gathered that can be answered on the reactor thread. */
+bool conn_gather_light(const struct conn *c);
 /* When the client must have sent what is gathered. */
 uint64_t conn_gather_deadline(struct conn *c);
 /* Nothing of a command has arrived. */

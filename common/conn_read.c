@@ -40,7 +40,7 @@ read_more(struct conn *c, size_t len)
 
 	if (!c->readable && !c->eof && !conn_tls_pending(c))
 		return IO_AGAIN;
-	if (c->turn >= CONN_READ_TURN) {
+	if (c->turn >= c->turn_max) {
 		c->gather_yield = true;
 		return IO_AGAIN;
 	}
@@ -320,6 +320,15 @@ conn_gather(struct conn *c)
 	return c->gathered ? GATHER_DONE : GATHER_WAIT;
 }
 
+bool
+conn_gather_light(const struct conn *c)
+{
+	return c->gathered && c->want == WANT_LINE && c->result == TAKE_OK &&
+	       c->broken == BROKEN_NO && !c->timed_out &&
+	       c->options.service->light != NULL &&
+	       c->options.service->light(c->options.session, c->line);
+}
+
 uint64_t
 conn_gather_deadline(struct conn *c)
 {
@@ -424,6 +433,9 @@ take_end(struct conn *c, bool done)
 static bool
 turn_is_over(const struct conn *c)
 {
+	if (c->here &&
+	    (c->lines >= CONN_LINES_LIGHT || c->out.memory > CONN_OUTPUT_LIGHT))
+		return true;
 	return c->lines >= CONN_LINES_TURN ||
 	       c->out.memory > CONN_OUTPUT_MAX / 2 ||
 	       c->out.pieces > CONN_PIECES_MAX / 2;
@@ -442,7 +454,12 @@ conn_take_line(struct conn *c, bool lf_ends, struct span *line_out)
 		c->gather_yield = true;
 		return take_end(c, false);
 	}
-	result = take_end(c, c->gathered || line_step(c));
+	c->gathered = c->gathered || line_step(c);
+	if (c->here && c->gathered && !conn_gather_light(c)) {
+		c->gather_yield = true; /* a worker will take it */
+		return take_end(c, false);
+	}
+	result = take_end(c, c->gathered);
 	if (result == TAKE_OK || result == TAKE_LONG) {
 		*line_out = result == TAKE_OK ? c->line : SPAN_NONE;
 		input_drop(c, c->line_total);

@@ -36,10 +36,21 @@ pair_read(struct conn *c, char *out, size_t len, size_t *got_out)
 		got = recv(c->relay->fd, out, len, MSG_DONTWAIT);
 	while (got == -1 && errno == EINTR);
 	if (got > 0) {
+		/* A short read has emptied it; epoll tells of more. */
+		c->relay->readable = (size_t)got == len;
 		*got_out = (size_t)got;
 		return IO_OK;
 	}
-	return got == -1 && errno == EAGAIN ? IO_AGAIN : IO_CLOSED;
+	if (got == 0 || errno != EAGAIN)
+		return IO_CLOSED;
+	c->relay->readable = false;
+	return IO_AGAIN;
+}
+
+static bool
+pair_ready(const struct conn *c)
+{
+	return c->relay->readable;
 }
 
 static enum io
@@ -58,11 +69,10 @@ pair_write(struct conn *c, struct span octets, size_t *taken_out)
 	return errno == EAGAIN ? IO_AGAIN : IO_CLOSED;
 }
 
-static enum io
-client_read(struct conn *c, char *out, size_t len, size_t *got_out)
+static bool
+client_ready(const struct conn *c)
 {
-	c->readable = true; /* TLS says itself when it is empty */
-	return conn_io_read(c, out, len, got_out);
+	return c->readable || c->eof || conn_tls_pending(c);
 }
 
 static enum io
@@ -75,6 +85,7 @@ client_write(struct conn *c, struct span octets, size_t *taken_out)
 
 struct pipe {
 	struct relay_side *side;
+	bool (*ready)(const struct conn *c); /* reading may bring something */
 	enum io (*read)(struct conn *c, char *out, size_t len, size_t *got_out);
 	enum io (*write)(struct conn *c, struct span octets, size_t *taken_out);
 };
@@ -158,11 +169,13 @@ flow(struct conn *c, const struct pipe *pipe)
 {
 	enum flow result = FLOW_MORE;
 
-	while (result == FLOW_MORE && c->turn < CONN_READ_TURN) {
+	while (result == FLOW_MORE && c->turn < c->turn_max) {
 		if (pipe->side->left != NULL)
 			result = flow_left(c, pipe);
 		else if (pipe->side->ended)
 			result = FLOW_ENDED;
+		else if (!pipe->ready(c))
+			result = FLOW_SOURCE;
 		else
 			result = flow_fresh(c, pipe);
 	}
@@ -209,8 +222,10 @@ enum step
 conn_relay_step(struct conn *c)
 {
 	struct relay *relay = c->relay;
-	const struct pipe up = { &relay->up, client_read, pair_write };
-	const struct pipe down = { &relay->down, pair_read, client_write };
+	const struct pipe up = { &relay->up, client_ready, conn_io_read,
+		pair_write };
+	const struct pipe down = { &relay->down, pair_ready, pair_read,
+		client_write };
 	enum flow up_flow = flow(c, &up);
 	enum flow down_flow = flow(c, &down);
 
@@ -258,6 +273,7 @@ give_pair(struct conn *c, int *fd_out, struct err *err)
 		return err_sys(err, "socketpair");
 	}
 	relay->fd = pair[0];
+	relay->readable = true;
 	relay->progress_ms = clock_ms();
 	c->relay = relay;
 	c->mode = MODE_RELAY;

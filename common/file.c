@@ -41,6 +41,18 @@ file_open_beneath(
 }
 
 int
+file_open_cached(int dirfd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED,
+	};
+
+	return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+}
+
+int
 file_read_fd(int fd, struct buf *out, struct err *err)
 {
 	struct stat st;

@@ -17,6 +17,12 @@
 int file_open_beneath(
     int dirfd, const char *path, int flags, mode_t mode, struct err *err);
 
+/*
+ * The same for reading, if the kernel has all of the way there in its memory:
+ * it waits for no disk.  -1 with EAGAIN when it would have to.
+ */
+int file_open_cached(int dirfd, const char *path);
+
 /* Appends the whole content, up to out's max (ERR_LIMIT). */
 int file_read(const char *path, struct buf *out, struct err *err);
 int file_read_fd(int fd, struct buf *out, struct err *err);

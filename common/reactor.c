@@ -14,6 +14,8 @@
 #include "common/reactor_private.h"
 
 #define EVENTS_MAX 64
+/* Conns of a batch that the reactor thread runs itself. */
+#define LIGHT_MAX 16
 /* Accepted in one go before parked conns get their turn. */
 #define ACCEPT_BATCH 16
 /* Without free descriptors: how long nothing is accepted. */
@@ -61,7 +63,7 @@ reactor_churn(struct reactor *r)
 	/* The reactor thread looks when to trim, and sleeps until then. */
 	(void)pthread_mutex_lock(&r->lock);
 	reactor_wake_before(r, clock_ms());
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 static bool
@@ -309,6 +311,7 @@ reactor_listen(
 	if (copy == NULL)
 		return err_sys(err, "listener");
 	*copy = *l;
+	conn_socket_options(l->fd);
 	(void)pthread_mutex_lock(&r->lock);
 	result = reactor_slot_new(r, SLOT_LISTENER, copy, &slot, err);
 	if (result == 0) {
@@ -320,7 +323,7 @@ reactor_listen(
 		else
 			copy = NULL;
 	}
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	return result;
 }
 
@@ -349,7 +352,7 @@ reactor_listen_like(struct reactor *r, int like, int fd, struct err *err)
 	found = slot < r->slots_len;
 	if (found)
 		l = *r->slots[slot].u.listener;
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	if (!found)
 		return err_set(err, ERR_POLICY, "no such listener");
 	if (atomic_load(&r->accept_stop))
@@ -372,7 +375,7 @@ reactor_unlisten(struct reactor *r, int fd)
 	}
 	while (r->accepting_fd == fd)
 		(void)pthread_cond_wait(&r->accept_over, &r->lock);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 /* Takes the listeners out of epoll, or puts them back. */
@@ -393,7 +396,7 @@ listeners_arm(struct reactor *r, bool on)
 		else
 			(void)epoll_ctl(r->epfd, EPOLL_CTL_DEL, l->fd, NULL);
 	}
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 void
@@ -478,7 +481,7 @@ reactor_watch(struct reactor *r, int fd,
 		else
 			watch = NULL;
 	}
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	return result;
 }
 
@@ -497,7 +500,7 @@ reactor_unwatch(struct reactor *r, int fd)
 		reactor_slot_free(r, i);
 		break;
 	}
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 int
@@ -516,7 +519,7 @@ reactor_every(struct reactor *r, unsigned interval_ms,
 	tick->next = r->ticks;
 	r->ticks = tick;
 	reactor_wake_before(r, tick->due_ms);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	return 0;
 }
 
@@ -549,7 +552,7 @@ reactor_drain(struct reactor *r, unsigned wait_ms)
 	for (i = 0; i < r->slots_len; i++)
 		if (r->slots[i].kind == SLOT_CONN)
 			conn_drain(r->slots[i].u.conn);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	reactor_listen_stop(r);
 }
 
@@ -591,7 +594,7 @@ handle_other(struct reactor *r, const struct slot *slot)
 	} else if (kind == SLOT_WATCH) {
 		watch = *slot->u.watch;
 	}
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	if (kind == SLOT_LISTENER) {
 		if (!r->accept_paused && !r->accept_stopped)
 			accept_some(r, &listener);
@@ -607,11 +610,32 @@ handle_other(struct reactor *r, const struct slot *slot)
 	}
 }
 
+/*
+ * A conn that epoll told of; the lock is held.  What only copies octets is
+ * done here, which saves calling a worker for each command under TLS; when
+ * there is much of it, workers take their part.
+ */
+static void
+handle_conn(struct reactor *r, struct conn *c, unsigned which, unsigned *light)
+{
+	conn_fired(c, which);
+	if (!conn_is_light(c) || *light == 0) {
+		conn_ready(c);
+		return;
+	}
+	--*light;
+	work_own(c);
+	reactor_unlock(r);
+	conn_run_light(c);
+	(void)pthread_mutex_lock(&r->lock);
+}
+
 /* What epoll told, and the conns whose wait is over. */
 static void
 handle_events(struct reactor *r, const struct epoll_event *events, int count)
 {
 	uint64_t now = clock_ms();
+	unsigned light = LIGHT_MAX;
 	struct conn *c;
 
 	(void)pthread_mutex_lock(&r->lock);
@@ -626,13 +650,13 @@ handle_events(struct reactor *r, const struct epoll_event *events, int count)
 		    r->slots[at].kind == SLOT_FREE)
 			continue;
 		if (r->slots[at].kind == SLOT_CONN)
-			conn_ready(r->slots[at].u.conn, which);
+			handle_conn(r, r->slots[at].u.conn, which, &light);
 		else
 			handle_other(r, &r->slots[at]);
 	}
 	while ((c = timers_take(&r->timers, now)) != NULL)
 		work_add(r, c);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 }
 
 /* Accepting again after a pause, trimming, ticks. */
@@ -676,7 +700,7 @@ sleep_ms(struct reactor *r)
 	if (trim_wanted(r) && r->trim_ms < until)
 		until = r->trim_ms;
 	r->sleep_until_ms = until;
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 
 	if (until == UINT64_MAX)
 		return -1;

@@ -90,7 +90,7 @@ struct worker {
 	 */
 	sem_t call;
 	struct reactor *reactor;
-	struct worker *idle_next;
+	struct worker *idle_next, *called_next;
 	bool idle;
 	enum {
 		WORKER_NONE,
@@ -123,7 +123,8 @@ struct reactor {
 	uint64_t drain_until_ms;
 	struct run_queue queue;
 	struct worker *workers;
-	struct worker *idle; /* the stack of idle workers */
+	struct worker *idle;   /* the stack of idle workers */
+	struct worker *called; /* no longer idle, woken by reactor_unlock */
 	unsigned workers_live;
 	bool ending; /* workers go home */
 
@@ -133,6 +134,12 @@ struct reactor {
 	void (*on_drain)(void *arg); /* NULL once it was called */
 	void *on_drain_arg;
 };
+
+/*
+ * Ends what began with locking r->lock, and wakes whom there is work for: only
+ * now, since who wakes wants the lock first of all.
+ */
+void reactor_unlock(struct reactor *r);
 
 /* ---- reactor.c ------------------------------------------------------ */
 /* All with the lock held. */
@@ -169,6 +176,8 @@ uint64_t timers_next(const struct timers *t);
 /* The lock is held unless said otherwise. */
 struct tenant_queue *queue_tenant_ref(struct run_queue *q, const char *name);
 void queue_tenant_unref(struct run_queue *q, struct tenant_queue *t);
+/* A parked or queued conn becomes the calling thread's. */
+void work_own(struct conn *c);
 /* Puts a conn that no worker owns in the queue and finds it a worker. */
 void work_add(struct reactor *r, struct conn *c);
 /* A worker gives c up: another conn of its tenant may run. */

@@ -97,6 +97,17 @@ ring_add(struct reactor *r, struct tenant_queue *t)
 	q->ring_tail = t;
 }
 
+void
+work_own(struct conn *c)
+{
+	c->tenant->running++;
+	c->state = CONN_RUNNING;
+	c->readable |= (c->fired & 1) != 0;
+	if ((c->fired & 2) != 0)
+		c->relay->readable = true;
+	c->fired = 0;
+}
+
 /* The next conn, now owned by the calling worker; NULL: nothing to do. */
 static struct conn *
 queue_take(struct reactor *r)
@@ -110,12 +121,8 @@ queue_take(struct reactor *r)
 	t->in_ring = false;
 	c = t->head;
 	t->head = c->queue_next;
-	t->running++;
+	work_own(c);
 	ring_add(r, t);
-
-	c->state = CONN_RUNNING;
-	c->readable |= c->fired;
-	c->fired = false;
 	return c;
 }
 
@@ -151,6 +158,18 @@ worker_spawn(struct reactor *r)
 	(void)pthread_attr_destroy(&attr);
 }
 
+void
+reactor_unlock(struct reactor *r)
+{
+	struct worker *w = STEAL(r->called), *next;
+
+	(void)pthread_mutex_unlock(&r->lock);
+	for (; w != NULL; w = next) {
+		next = w->called_next; /* until it is woken */
+		(void)sem_post(&w->call);
+	}
+}
+
 /* Somebody takes up what was just queued. */
 static void
 work_notify(struct reactor *r)
@@ -160,7 +179,8 @@ work_notify(struct reactor *r)
 	if (w != NULL) {
 		r->idle = w->idle_next;
 		w->idle = false;
-		(void)sem_post(&w->call);
+		w->called_next = r->called;
+		r->called = w;
 	} else if (r->workers_live < r->options.workers && !r->ending) {
 		worker_spawn(r);
 	}
@@ -222,7 +242,7 @@ reactor_defer(
 		r->queue.task_tail->next = task;
 	r->queue.task_tail = task;
 	work_notify(r);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	return 0;
 }
 
@@ -255,7 +275,7 @@ worker_wait(struct reactor *r, struct worker *w)
 	w->idle = true;
 	w->idle_next = r->idle;
 	r->idle = w;
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += WORKER_IDLE_S;
 	/* The last one sleeps through: others that come later go before it. */
@@ -283,7 +303,7 @@ worker_task(struct reactor *r)
 	if (task == NULL)
 		return false;
 	r->queue.task_head = task->next;
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	task->run(task->arg);
 	free(task);
 	(void)pthread_mutex_lock(&r->lock);
@@ -303,7 +323,7 @@ worker_main(void *arg)
 			continue;
 		c = queue_take(r);
 		if (c != NULL) {
-			(void)pthread_mutex_unlock(&r->lock);
+			reactor_unlock(r);
 			conn_run(c);
 			(void)pthread_mutex_lock(&r->lock);
 		} else if (!worker_wait(r, w) && r->queue.task_head == NULL &&
@@ -313,7 +333,7 @@ worker_main(void *arg)
 	}
 	w->state = WORKER_EXITED;
 	r->workers_live--;
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 	return NULL;
 }
 
@@ -327,13 +347,13 @@ work_end(struct reactor *r)
 	r->ending = true;
 	while (r->idle != NULL)
 		work_notify(r);
-	(void)pthread_mutex_unlock(&r->lock);
+	reactor_unlock(r);
 
 	for (i = 0; i < r->options.workers; i++) {
 		/* Nobody starts threads any more; states only settle. */
 		(void)pthread_mutex_lock(&r->lock);
 		bool started = r->workers[i].state != WORKER_NONE;
-		(void)pthread_mutex_unlock(&r->lock);
+		reactor_unlock(r);
 		if (started)
 			(void)pthread_join(r->workers[i].thread, NULL);
 		r->workers[i].state = WORKER_NONE;

@@ -108,6 +108,12 @@ tests_unit_test_tls_SOURCES = tests/unit/test_tls.c \
 	tests/unit/tls_rig.c tests/unit/tls_rig.h
 tests_unit_test_tls_LDADD = common/libcommon.a $(OPENSSL_LIBS) $(unit_ldadd)
 
+unit_tests += tests/unit/test_conn_light
+tests_unit_test_conn_light_SOURCES = tests/unit/test_conn_light.c \
+	tests/unit/rig.c tests/unit/rig.h
+tests_unit_test_conn_light_LDADD = common/libcommon.a $(OPENSSL_LIBS) \
+	$(unit_ldadd)
+
 unit_tests += tests/unit/test_conn_output
 tests_unit_test_conn_output_SOURCES = tests/unit/test_conn_output.c \
 	tests/unit/rig.c tests/unit/rig.h \

@@ -197,7 +197,10 @@ host_session_begin(struct host *host, const struct handoff *h, int client_fd,
 		.line_max = IMAP_LINE_MAX,
 		.wait_ms = atomic_load(&host->wait_ms),
 		.min_rate = RATE_MIN,
-		.counters = host->counters };
+		.counters = host->counters,
+		.ready = true,
+		.peer = &h->peer,
+		.relayed = h->tls };
 	struct conn *c;
 	if (conn_new(host->reactor, client_fd, &options, &c, err) == -1) {
 		imap_session_free(s);

@@ -17,7 +17,6 @@
 struct imap_opening {
 	char tag[IMAP_TAG_MAX + 1];
 	char account_id[65];
-	struct conn_peer peer;
 	char address[321], title[128], language[16];
 	struct quota_limits limits;
 	unsigned undelete_days;
@@ -44,7 +43,6 @@ opening_new(const struct handoff *h, struct span input)
 	(void)snprintf(o->tag, sizeof(o->tag), "%s", h->tag);
 	(void)snprintf(
 	    o->account_id, sizeof(o->account_id), "%s", h->account_id);
-	o->peer = h->peer;
 	(void)snprintf(o->address, sizeof(o->address), "%s", h->address);
 	(void)snprintf(o->title, sizeof(o->title), "%s", h->title);
 	(void)snprintf(
@@ -322,7 +320,6 @@ session_open(struct imap_session *s, struct err *err)
 	struct imap_opening *o = s->opening;
 	const struct quota_owner owner = { o->address, o->title, o->language };
 
-	conn_set_peer(s->conn, &o->peer);
 	conn_tenant(s->conn, s->log.tenant);
 	if (session_count(s, err) == -1)
 		return -1;

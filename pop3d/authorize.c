@@ -406,7 +406,8 @@ gate_step(struct gate_session *s, struct conn *c)
 	return STEP_CLOSE;
 }
 
-/* timestamp = "<" 24(octet of base64) "@" host name ">"	RFC 1939 section 7
+/* timestamp = "<" 24(octet of base64) "@" host name ">"	RFC 1939 section
+ * 7
  */
 static char *
 timestamp_new(const char *hostname, struct err *err)
@@ -470,9 +471,24 @@ gate_serve(struct conn *c, void *session)
 				   : VERDICT_CLOSE;
 }
 
+/* What asks nobody else. */
+static bool
+gate_light(void *session, struct span line)
+{
+	const struct gate_session *s = session;
+	struct pop3_command command;
+
+	if (login_in_exchange(s->login) || login_pending(s->login))
+		return false;
+	return pop3_command_parse(line, &command, NULL) == -1 ||
+	       (command.verb != POP3_PASS && command.verb != POP3_AUTH &&
+		   command.verb != POP3_APOP && command.verb != POP3_STLS);
+}
+
 static const struct conn_service gate_service = {
 	.serve = gate_serve,
 	.closed = gate_closed,
+	.light = gate_light,
 };
 
 static const struct log *

@@ -34,6 +34,8 @@ struct maildrop {
 	struct unique_id_form form;
 	struct unique_ids unique_ids;
 	bool unique_ids_settled;
+	bool measured;
+	uint64_t octets; /* of all messages, when measured */
 };
 
 static uint32_t
@@ -61,6 +63,23 @@ maildrop_order(struct maildrop *d, struct err *err)
 		d->order = NULL;
 	}
 	return 0;
+}
+
+/* What can be known without reading any file. */
+static void
+maildrop_look(struct maildrop *d)
+{
+	uint64_t sum = 0, octets = 0;
+
+	for (uint32_t i = 0; i < d->count; i++) {
+		octets = view_at(d->view, i)->size_virtual;
+		if (octets == MESSAGE_SIZE_UNKNOWN)
+			break;
+		sum += octets;
+	}
+	d->measured = d->count == 0 || octets != MESSAGE_SIZE_UNKNOWN;
+	d->octets = sum;
+	d->unique_ids_settled = !unique_ids_may_double(d->view, &d->form);
 }
 
 static enum maildrop_opened
@@ -111,6 +130,7 @@ maildrop_open(const struct maildrop_options *o, struct maildrop **maildrop_out,
 	d->count = view_count(d->view);
 	if (maildrop_order(d, err) == -1)
 		return MAILDROP_FAILED;
+	maildrop_look(d);
 	if (o->login_delay > 0)
 		maildrop_lock_until(d->locks, d->lock,
 		    clock_ms() + 1000 * (uint64_t)o->login_delay);
@@ -256,6 +276,14 @@ maildrop_unique_ids(struct maildrop *d, size_t *changed_out,
 	return 0;
 }
 
+bool
+maildrop_content_cached(
+    struct maildrop *d, uint32_t number, struct content **content_out)
+{
+	return content_open_cached(
+	    d->mailbox, message_of(d, number)->uid, content_out);
+}
+
 int
 maildrop_content(struct maildrop *d, uint32_t number,
     struct content **content_out, struct err *err)
@@ -294,16 +322,39 @@ maildrop_totals(struct maildrop *d, uint32_t *count_out, uint64_t *octets_out,
 {
 	uint64_t sum = 0, octets;
 
-	for (uint32_t i = 0; i < d->count; i++) {
-		if (d->marks != NULL && (d->marks[i] & MARK_DELETED) != 0)
-			continue;
+	for (uint32_t i = 0; !d->measured && i < d->count; i++) {
 		if (size_at(d, i, &octets, err) == -1)
 			return -1;
 		sum += octets;
 	}
+	if (!d->measured)
+		d->octets = sum;
+	d->measured = true;
+	*octets_out = d->octets;
+	for (uint32_t i = 0; d->deleted > 0 && i < d->count; i++)
+		if ((d->marks[i] & MARK_DELETED) != 0 &&
+		    size_at(d, i, &octets, NULL) == 0)
+			*octets_out -= octets;
 	*count_out = d->count - d->deleted;
-	*octets_out = sum;
 	return 0;
+}
+
+bool
+maildrop_is_measured(const struct maildrop *d)
+{
+	return d->measured;
+}
+
+bool
+maildrop_is_settled(const struct maildrop *d)
+{
+	return d->unique_ids_settled;
+}
+
+bool
+maildrop_is_marked(const struct maildrop *d)
+{
+	return d->marks != NULL;
 }
 
 void

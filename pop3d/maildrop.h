@@ -73,6 +73,9 @@ uint32_t maildrop_unreadable(struct maildrop *d, struct err *why_out);
 /* After maildrop_unique_ids. */
 void maildrop_unique_id(
     const struct maildrop *d, uint32_t number, struct buf *out);
+/* content_open_cached */
+bool maildrop_content_cached(
+    struct maildrop *d, uint32_t number, struct content **content_out);
 /* Errors: those of content_open. */
 int maildrop_content(struct maildrop *d, uint32_t number,
     struct content **content_out, struct err *err);
@@ -92,6 +95,12 @@ int maildrop_unique_ids(struct maildrop *d, size_t *changed_out,
 /* Messages not marked as deleted and their octets: the drop listing. */
 int maildrop_totals(struct maildrop *d, uint32_t *count_out,
     uint64_t *octets_out, struct err *err);
+
+/* What is asked of the sizes, of the unique-ids, is in memory. */
+bool maildrop_is_measured(const struct maildrop *d);
+bool maildrop_is_settled(const struct maildrop *d);
+/* maildrop_update may have something to do. */
+bool maildrop_is_marked(const struct maildrop *d);
 
 /* RSET: no message is marked as deleted. */
 void maildrop_reset(struct maildrop *d);

@@ -16,7 +16,9 @@ transaction_content(struct transaction *t, struct conn *c, uint32_t number,
 	struct err err = ERR_INIT;
 
 	*surrogate = (struct surrogate){ .from = 0 };
-	if (maildrop_content(t->maildrop, number, &content, &err) == -1) {
+	if (t->ready != NULL && t->ready_number == number)
+		content = STEAL(t->ready);
+	else if (maildrop_content(t->maildrop, number, &content, &err) == -1) {
 		if (err.kind == ERR_POLICY)
 			pop3_err(c, t->language, NULL,
 			    "message was removed by another session");

@@ -11,6 +11,7 @@
 #include "pop3d/host_private.h"
 #include "pop3d/lang.h"
 #include "pop3d/reply.h"
+#include "store/message.h"
 
 /*
  * A client may come back before we have seen that its last connection ended:
@@ -20,6 +21,8 @@
 #define LOCK_PAUSE_MS 100
 /* What an idle session is given to say QUIT when the server goes down. */
 #define DRAIN_WAIT_MS 15000
+/* Lines of a listing that is made on the reactor thread: some 20 KB. */
+#define LIGHT_LISTING_MAX 500
 /* Octets a second a client must take of a reply; the slowest modem does. */
 #define OUTPUT_RATE_MIN 100
 
@@ -27,7 +30,6 @@ struct opening {
 	char account_id[65];
 	char unique_ids[41];
 	unsigned undelete_days;
-	struct conn_peer peer;
 	struct buf input;
 	uint32_t sessions_max;
 	unsigned tries;
@@ -52,6 +54,7 @@ transaction_closed(void *session)
 	    log_str("by", t->over ? "quit" : "disconnect"),
 	    log_u64("retrieved", t->retrieved), log_u64("octets", t->octets),
 	    log_u64("expunged", t->expunged));
+	content_free(t->ready);
 	maildrop_close(t->maildrop);
 	tally_leave(t->host->sessions, t->counted);
 	opening_free(t->opening);
@@ -154,7 +157,6 @@ transaction_start(struct transaction *t, struct conn *c, struct err *err)
 {
 	struct opening *o = t->opening;
 
-	conn_set_peer(c, &o->peer);
 	conn_tenant(c, t->host->tenant);
 	if (o->input.len > 0 && conn_unread(c, buf_span(&o->input), err) == -1)
 		return -1;
@@ -286,9 +288,61 @@ transaction_serve(struct conn *c, void *session)
 	return VERDICT_CLOSE;
 }
 
+/* The message, if it can be had without waiting. */
+static bool
+transaction_ready(struct transaction *t, struct span argument)
+{
+	uint32_t number;
+
+	if (pop3_number_take(&argument, &number, NULL) == -1 ||
+	    !maildrop_has(t->maildrop, number))
+		return true; /* -ERR */
+	if (t->ready != NULL && t->ready_number == number)
+		return true;
+	content_free(t->ready);
+	t->ready = NULL;
+	t->ready_number = number;
+	return maildrop_content_cached(t->maildrop, number, &t->ready);
+}
+
+/* What is answered from memory, and is not long. */
+static bool
+transaction_light(void *session, struct span line)
+{
+	struct transaction *t = session;
+	struct pop3_command command;
+
+	if (t->opening != NULL || t->maildrop == NULL)
+		return false;
+	if (pop3_command_parse(line, &command, NULL) == -1)
+		return true;
+	switch (command.verb) {
+	case POP3_CAPA:
+	case POP3_LANG:
+	case POP3_NOOP:
+	case POP3_RSET:
+		return true;
+	case POP3_STAT:
+		return maildrop_is_measured(t->maildrop);
+	case POP3_LIST:
+		return maildrop_is_measured(t->maildrop) &&
+		       maildrop_count(t->maildrop) <= LIGHT_LISTING_MAX;
+	case POP3_UIDL:
+		return maildrop_is_settled(t->maildrop) &&
+		       maildrop_count(t->maildrop) <= LIGHT_LISTING_MAX;
+	case POP3_QUIT:
+		return !maildrop_is_marked(t->maildrop);
+	case POP3_RETR:
+		return transaction_ready(t, command.argument);
+	default:
+		return false;
+	}
+}
+
 static const struct conn_service transaction_service = {
 	.serve = transaction_serve,
 	.closed = transaction_closed,
+	.light = transaction_light,
 };
 
 static struct transaction *
@@ -307,7 +361,6 @@ transaction_new(struct host *host, const struct handoff *h, struct span input)
 	(void)snprintf(
 	    o->unique_ids, sizeof(o->unique_ids), "%s", h->unique_ids);
 	o->undelete_days = h->undelete_days;
-	o->peer = h->peer;
 	o->sessions_max = h->sessions_max;
 	buf_init(&o->input, SESSION_INPUT_MAX);
 	buf_append(&o->input, input);
@@ -350,7 +403,10 @@ transaction_begin(struct host *host, const struct handoff *h, int client_fd,
 		.line_max = POP3_LINE_MAX,
 		.wait_ms = atomic_load(&host->wait_ms),
 		.min_rate = OUTPUT_RATE_MIN,
-		.counters = host->counters };
+		.counters = host->counters,
+		.ready = true,
+		.peer = &h->peer,
+		.relayed = h->tls };
 	if (conn_new(host->reactor, client_fd, &options, &c, err) == -1) {
 		transaction_closed(t);
 		return -1;

@@ -37,6 +37,9 @@ struct transaction {
 	enum language preferred; /* the account's: LANG * */
 	struct capa_user user;
 	bool over; /* close after this reply */
+	/* A message that was at hand when its RETR was looked at, or NULL. */
+	struct content *ready;
+	uint32_t ready_number;
 	uint32_t retrieved;
 	uint64_t octets;
 	size_t expunged;

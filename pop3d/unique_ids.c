@@ -169,8 +169,8 @@ taken_put(struct taken *t, uint32_t index, struct err *err)
 
 /* Without copies in the same mailbox, what is made of UIDs, names of files or
  * ids of messages is different. */
-static bool
-may_double(const struct view *v, const struct unique_id_form *form)
+bool
+unique_ids_may_double(const struct view *v, const struct unique_id_form *form)
 {
 	if (view_has_field(v, 'P'))
 		return true;
@@ -191,7 +191,7 @@ unique_ids_settle(const struct view *v, const struct unique_id_form *form,
 
 	buf_init(&ids.text, TEXT_MAX);
 	*ids_out = ids;
-	if (!may_double(v, form))
+	if (!unique_ids_may_double(v, form))
 		return 0;
 	if (taken_init(&t, v, form, &ids, err) == -1)
 		return -1;

@@ -29,7 +29,10 @@ struct unique_ids {
 	struct buf text;
 };
 
-/* Most mailboxes can have no doubles, and are not looked through. */
+/* False: most mailboxes can have no doubles. */
+bool unique_ids_may_double(
+    const struct view *v, const struct unique_id_form *form);
+/* Looks for them. */
 int unique_ids_settle(const struct view *v, const struct unique_id_form *form,
     struct unique_ids *ids_out, struct err *err);
 void unique_ids_fini(struct unique_ids *ids);

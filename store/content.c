@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "common/file.h"
 #include "store/filename.h"
@@ -204,8 +205,9 @@ content_convert(struct content *c, size_t bare, struct err *err)
 	return 0;
 }
 
+/* The octets are there: their sizes are learned, and lines end in CRLF. */
 static int
-content_fill(
+content_finish(
     struct content *c, const struct message_found *found, struct err *err)
 {
 	const struct message *m = view_at(found->view, found->index);
@@ -213,8 +215,6 @@ content_fill(
 	size_t bare;
 
 	c->date = found->st.st_mtime;
-	if (content_load(c, size, err) == -1)
-		return -1;
 	/* Both sizes equal, and true: there is no bare LF to look for. */
 	if (m->size_virtual == size && m->size_physical == size)
 		return 0;
@@ -236,12 +236,56 @@ content_open(struct mailbox *m, uint32_t uid, struct content **content_out,
 	c->fd = message_open(m, uid, &found, err);
 	if (c->fd == -1)
 		return -1;
-	filled = content_fill(c, &found, err);
+	filled = content_load(c, (size_t)found.st.st_size, err) == -1
+		     ? -1
+		     : content_finish(c, &found, err);
 	view_unref(found.view);
 	if (filled == -1)
 		return -1;
 	*content_out = STEAL(c);
 	return 0;
+}
+
+/* All octets from the kernel's memory; false: some are not there. */
+static bool
+content_load_cached(struct content *c, size_t len)
+{
+	struct iovec room = { .iov_len = len };
+
+	room.iov_base = content_room(c, len, -1);
+	return room.iov_base != NULL &&
+	       (len == 0 ||
+		   preadv2(c->fd, &room, 1, 0, RWF_NOWAIT) == (ssize_t)len);
+}
+
+bool
+content_open_cached(
+    struct mailbox *m, uint32_t uid, struct content **content_out)
+{
+	CLEANUP(content_free) struct content *c = calloc(1, sizeof(*c));
+	CLEANUP(view_unref) struct view *v = folder_current(m->folder);
+	struct message_found found = { .view = v };
+	CLEANUP(buf_fini) struct buf path;
+
+	buf_init(&path, FILENAME_MAX_OCTETS + 8);
+	if (c == NULL)
+		return false;
+	c->fd = -1;
+	if (v == NULL || !view_find(v, uid, &found.index))
+		return false;
+	view_file_path(v, found.index, &path);
+	c->fd = file_open_cached(m->folder->fd, buf_str(&path));
+	if (c->fd == -1 || fstat(c->fd, &found.st) == -1 ||
+	    !S_ISREG(found.st.st_mode) ||
+	    found.st.st_size > (off_t)CONTENT_MEMORY_MAX / 2 ||
+	    !content_load_cached(c, (size_t)found.st.st_size))
+		return false;
+	fd_close(c->fd);
+	c->fd = -1;
+	if (content_finish(c, &found, NULL) == -1)
+		return false;
+	*content_out = STEAL(c);
+	return true;
 }
 
 bool

@@ -67,6 +67,12 @@ struct content;
  */
 int content_open(struct mailbox *m, uint32_t uid, struct content **content_out,
     struct err *err);
+/*
+ * The same where nothing has to be waited for: a message that is not long, and
+ * is where it was last, in the kernel's memory.  False: ask content_open.
+ */
+bool content_open_cached(
+    struct mailbox *m, uint32_t uid, struct content **content_out);
 void content_free(struct content *c);
 CLEANUP_DEFINE_PTR(struct content, content_free)
 

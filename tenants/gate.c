@@ -24,7 +24,8 @@ gate_tls(struct gate *gate)
 
 /*
  * A client that has vanished (a telephone out of reach) must not be a session,
- * or hold a maildrop, for the whole autologout time.
+ * or hold a maildrop, for the whole autologout time.  What is accepted has the
+ * options of the listening socket.
  */
 static void
 keepalive_set(int fd)
@@ -32,7 +33,6 @@ keepalive_set(int fd)
 	static const struct {
 		int level, name, value;
 	} options[] = {
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
 		{ IPPROTO_TCP, TCP_KEEPIDLE, 60 },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, 20 },
 		{ IPPROTO_TCP, TCP_KEEPCNT, 3 },
@@ -103,7 +103,6 @@ gate_accept(struct gate *gate, int fd, bool implicit_tls)
 			gate_left(gate, client);
 		return;
 	}
-	keepalive_set(fd);
 
 	struct conn_options options = { .service = p->sessions,
 		.session = s,
@@ -111,7 +110,9 @@ gate_accept(struct gate *gate, int fd, bool implicit_tls)
 		.line_max = LOGIN_LINE_MAX,
 		.wait_ms = atomic_load(&gate->wait_ms),
 		.tls = tls,
-		.counters = gate->counters };
+		.counters = gate->counters,
+		.ready = true,
+		.light_start = true };
 	if (conn_new(gate->reactor, fd, &options, &c, &err) == -1) {
 		log_error(
 		    p->session_log(s), "connection not served", log_err(&err));
@@ -173,6 +174,7 @@ gate_start(struct gate *gate, struct reactor *r, struct err *err)
 		if (tls && gate->tls == NULL)
 			return err_set(err, ERR_TEMP,
 			    "listener %s needs a certificate", p->listener_tls);
+		keepalive_set(l.fd);
 		if (reactor_listen(gate->reactor, &l, err) == -1)
 			return -1;
 	}

@@ -62,7 +62,8 @@ closed(void *session)
 	atomic_fetch_add(&b->ended, 1);
 }
 
-static const struct conn_service session_service = { serve_lines, closed };
+static const struct conn_service session_service = { .serve = serve_lines,
+	.closed = closed };
 
 static enum verdict
 serve_gate(struct conn *c, void *session)
@@ -97,7 +98,8 @@ serve_gate(struct conn *c, void *session)
 	return VERDICT_PARK;
 }
 
-static const struct conn_service gate_service = { serve_gate, closed };
+static const struct conn_service gate_service = { .serve = serve_gate,
+	.closed = closed };
 
 /* ---- the clients' process ------------------------------------------- */
 

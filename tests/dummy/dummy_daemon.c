@@ -173,7 +173,8 @@ closed(void *session)
 static void
 accepted(struct reactor *r, int fd, void *arg)
 {
-	static const struct conn_service service = { serve, closed };
+	static const struct conn_service service = { .serve = serve,
+		.closed = closed };
 	struct dummy *dummy = arg;
 	struct session *s = calloc(1, sizeof(*s));
 	struct conn_options options = { .service = &service,

@@ -542,7 +542,7 @@ static int
 storm_open(struct storm *storm, unsigned at)
 {
 	static const struct conn_service storm_service = { serve_storm,
-		closed_storm };
+		closed_storm, NULL };
 	struct storm_session *s = calloc(1, sizeof(*s));
 	struct conn_options options = storm->rig.options;
 	int pair[2];

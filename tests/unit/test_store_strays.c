@@ -195,6 +195,41 @@ test_message_is_cut_short(void **state)
 	free(lf);
 }
 
+/* What the kernel has in its memory is the same, and nothing else is told. */
+static void
+test_message_at_hand(void **state)
+{
+	struct store_rig *rig = *state;
+	char *lf = large_text("\n");
+	struct content *a = NULL, *b = NULL;
+	struct mailbox *m;
+
+	lf[20000] = '\0';
+	store_rig_put(rig, "cur/1.M1.h:2,", TEXT);
+	store_rig_put(rig, "cur/1.M2.h:2,", lf);
+	store_rig_put(rig, "cur/1.M3.h:2,", "");
+	store_rig_put(rig, "cur/1.M4.h:2,", TEXT);
+	m = store_rig_open(rig, "INBOX", MAILBOX_WRITE);
+	store_rig_rename(rig, "cur/1.M4.h:2,", "cur/1.M4.h:2,S");
+	for (uint32_t uid = 1; uid <= 3; uid++) {
+		assert_int_equal(content_open(m, uid, &a, NULL), 0);
+		/* It may be gone from there at any time, in theory. */
+		if (content_open_cached(m, uid, &b)) {
+			assert_true(span_eq(content_span(a), content_span(b)));
+			assert_int_equal(content_date(a), content_date(b));
+			assert_int_equal(content_fd(b), -1);
+			content_free(b);
+		}
+		content_free(a);
+	}
+	assert_false(content_open_cached(m, 4, &b)); /* renamed */
+	assert_false(content_open_cached(m, 5, &b));
+	assert_int_equal(content_open(m, 4, &a, NULL), 0);
+	content_free(a);
+	mailbox_close(m);
+	free(lf);
+}
+
 static void
 test_message_nobody_may_read(void **state)
 {
@@ -257,6 +292,7 @@ main(void)
 		T(test_message_becomes_something_else),
 		T(test_links_are_not_followed),
 		T(test_message_is_cut_short),
+		T(test_message_at_hand),
 		T(test_message_nobody_may_read),
 		cmocka_unit_test(test_whose_fault_a_failure_is),
 	};
