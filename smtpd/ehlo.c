@@ -22,6 +22,9 @@ ehlo_answer(struct smtp_session *s)
 		conn_write(s->conn, SPAN("250-STARTTLS\r\n"));
 	if (offer.len > 0)
 		conn_write_fmt(s->conn, "250-AUTH%s\r\n", buf_str(&offer));
+	/* RFC 9422: more recipients than this would be told so one by one. */
+	conn_write_fmt(s->conn, "250-LIMITS RCPTMAX=%llu\r\n",
+	    (unsigned long long)s->conf->recipients_max);
 	conn_write(s->conn, SPAN("250 ENHANCEDSTATUSCODES\r\n"));
 }
 

@@ -59,13 +59,48 @@ def test_what_is_offered(platform, mx):
     """RFC 1869 4: what is offered is there; what is not there is not."""
     offered = expect(mx, b"EHLO client.example", 250)
     for word in ("PIPELINING", "SIZE ", "8BITMIME", "STARTTLS",
-                 "ENHANCEDSTATUSCODES"):
+                 "ENHANCEDSTATUSCODES", "LIMITS RCPTMAX=1000"):
         assert re.search("^250[- ]%s" % word, offered, re.M), offered
     for word in ("SMTPUTF8", "CHUNKING", "BINARYMIME", "AUTH", "DSN"):
         assert word not in offered
     with submission(platform) as w:
         assert "AUTH" in expect(w, b"EHLO client.example", 250)
         assert "STARTTLS" not in expect(w, b"EHLO client.example", 250)
+
+
+@pytest.mark.parametrize("command, code", [
+    # Numbers that no integer holds, signs, twice, nothing.
+    (b"MAIL FROM:<a@b.example> SIZE=99999999999999999999", 501),
+    (b"MAIL FROM:<a@b.example> SIZE=18446744073709551615", 552),
+    (b"MAIL FROM:<a@b.example> SIZE=18446744073709551616", 501),
+    (b"MAIL FROM:<a@b.example> SIZE=-1", 501),
+    (b"MAIL FROM:<a@b.example> SIZE=", 501),
+    (b"MAIL FROM:<a@b.example> SIZE", 501),
+    (b"MAIL FROM:<a@b.example> SIZE=1 SIZE=1", 501),
+    (b"MAIL FROM:<a@b.example>SIZE=1", 501),
+    (b"MAIL FROM:<a@b.example> BODY=8BITMIME BODY=7BIT", 501),
+    (b"MAIL FROM:<a@b.example> BODY=BINARYMIME", 501),
+    (b"MAIL FROM:<a@b.example> FUTURE=1", 555),
+    # Paths too long, without an end, with what does not belong.
+    (b"MAIL FROM:<a@%s.example>" % (b"x" * 64), 501),
+    (b"MAIL FROM:<a@%s>" % b".".join([b"x" * 60] * 5), 501),
+    (b"MAIL FROM:<a@b.example", 501),
+    (b"MAIL FROM:a@b.example", 501),
+    (b"MAIL FROM:<a@b.example\tSIZE=1>", 501),
+    (b"MAIL FROM:<\"%s\"@b.example>" % (b"\\a" * 200), 501),
+    (b"MAIL FROM:<a@b.example> X" + b"=" * 40, 501),
+    # NUL, escapes and lone line ends are no part of a command.
+    (b"MAIL FROM:<a\0@b.example>", 500),
+    (b"MAIL FROM:<a@b.example>\x1b[2J", 500),
+    (b"EHLO a\x1b]0;x\x07", 500),
+    (b"NOOP a\nQUIT", 500),
+    (b"NOOP a\rQUIT", 500)])
+def test_commands_that_no_client_should_send(mx, command, code):
+    """Each is answered once, and the session goes on unharmed."""
+    expect(mx, command, code)
+    expect(mx, b"NOOP", 250)
+    begin(mx)
+    expect(mx, b"RSET", 250)
 
 
 # ---- who may send as whom, and where to -----------------------------------------
