@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * quarantine: each recipient's lists of senders, then the rules of quarantine.
+ * quarantine: each recipient's lists of senders, then the brand's, then the
+ * rules of quarantine, the recipient's own before the brand's.
  *
  * An allowed sender passes both; else a denied one goes where hkDenyAction
  * says; else the first rule that fits puts the mail into the folder
@@ -39,18 +40,16 @@ list_find(const struct settings_list *list, const struct rule_facts *facts)
 }
 
 static const struct rule *
-rule_find(const struct settings *s, const struct rule_facts *facts)
+rule_find(const struct settings_list *rules, const struct rule_facts *facts)
 {
-	if (!s->quarantine_on)
-		return NULL;
-	for (size_t i = 0; i < s->quarantine_rules.len; i++)
-		if (rule_match(s->quarantine_rules.items[i].rule, facts))
-			return s->quarantine_rules.items[i].rule;
+	for (size_t i = 0; i < rules->len; i++)
+		if (rule_match(rules->items[i].rule, facts))
+			return rules->items[i].rule;
 	return NULL;
 }
 
 static void
-deny(struct judged *j, struct target *t, struct span entry)
+deny(struct judged *j, struct target *t, struct span entry, const char *whose)
 {
 	const char *where = "junk";
 
@@ -69,44 +68,76 @@ deny(struct judged *j, struct target *t, struct span entry)
 		move(t, SPAN("Junk"));
 		break;
 	}
-	t->change.trace =
-	    judged_text(j, "lists=denied (%.*s) %s", SPAN_FMT(entry), where);
+	t->change.trace = judged_text(
+	    j, "lists=denied %s(%.*s) %s", whose, SPAN_FMT(entry), where);
 	log_notice(&j->log, "sender denied", log_span("recipient", t->address),
 	    log_span("entry", entry), log_str("fate", where));
 }
 
-static void catch (struct judged *j, struct target *t, const struct rule *rule)
+static void
+hold(struct judged *j, struct target *t, const struct rule *rule,
+    const char *whose)
 {
-	t->change.trace =
-	    judged_text(j, "quarantine=rule %u quarantined", rule->number);
+	t->change.trace = judged_text(
+	    j, "quarantine=%srule %u quarantined", whose, rule->number);
 	move(t, SPAN("Quarantine"));
 	log_notice(&j->log, "caught by rule", log_span("recipient", t->address),
-	    log_u64("rule", rule->number), log_str("fate", "quarantined"));
+	    log_u64("rule", rule->number), log_str("fate", "quarantined"),
+	    log_str("whose", whose[0] == '\0' ? "account" : "tenant"));
+}
+
+enum listed {
+	LISTED_NOT,
+	LISTED_ALLOWED,
+	LISTED_DENIED,
+};
+
+/* A pair of lists, the account's or the brand's; who is in both is allowed. */
+static enum listed
+lists_judge(struct judged *j, struct target *t,
+    const struct settings_list *allowed, const struct settings_list *denied,
+    const char *whose, const struct rule_facts *facts)
+{
+	const struct settings_value *entry = list_find(allowed, facts);
+
+	if (entry != NULL) {
+		t->change.trace = judged_text(
+		    j, "lists=allowed %s(%.*s)", whose, SPAN_FMT(entry->text));
+		return LISTED_ALLOWED;
+	}
+	entry = list_find(denied, facts);
+	if (entry == NULL)
+		return LISTED_NOT;
+	deny(j, t, entry->text, whose);
+	return LISTED_DENIED;
 }
 
 /* Whether the target was held back. */
 static bool
 target_judge(struct judged *j, struct target *t, const struct rule_facts *facts)
 {
-	const struct settings_value *entry;
-	const struct rule *rule;
+	const struct settings *s = t->settings;
+	const struct rule *rule = NULL;
+	enum listed listed;
 
 	if (!t->local)
 		return false;
-	entry = list_find(&t->settings->allow_senders, facts);
-	if (entry != NULL) {
-		t->change.trace = judged_text(
-		    j, "lists=allowed (%.*s)", SPAN_FMT(entry->text));
-		return false;
-	}
-	entry = list_find(&t->settings->deny_senders, facts);
-	if (entry != NULL) {
-		deny(j, t, entry->text);
+	listed =
+	    lists_judge(j, t, &s->allow_senders, &s->deny_senders, "", facts);
+	if (listed == LISTED_NOT)
+		listed = lists_judge(j, t, &s->tenant_allow_senders,
+		    &s->tenant_deny_senders, "by the brand ", facts);
+	if (listed != LISTED_NOT)
+		return listed == LISTED_DENIED;
+	if (s->quarantine_on)
+		rule = rule_find(&s->quarantine_rules, facts);
+	if (rule != NULL) {
+		hold(j, t, rule, "");
 		return true;
 	}
-	rule = rule_find(t->settings, facts);
+	rule = rule_find(&s->tenant_quarantine_rules, facts);
 	if (rule != NULL) {
-		catch (j, t, rule);
+		hold(j, t, rule, "the brand's ");
 		return true;
 	}
 	t->change.trace = SPAN("quarantine=none");
@@ -119,9 +150,12 @@ anybody_has_rules(const struct judged *j)
 	for (size_t i = 0; i < j->targets_len; i++) {
 		const struct settings *s = j->targets[i].settings;
 
-		if (s != NULL &&
-		    (s->allow_senders.len > 0 || s->deny_senders.len > 0 ||
-			s->quarantine_rules.len > 0))
+		if (s != NULL && s->allow_senders.len + s->deny_senders.len +
+					 s->quarantine_rules.len +
+					 s->tenant_allow_senders.len +
+					 s->tenant_deny_senders.len +
+					 s->tenant_quarantine_rules.len >
+				     0)
 			return true;
 	}
 	return false;

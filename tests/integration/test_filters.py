@@ -179,6 +179,50 @@ def test_a_list_is_told_apart_when_it_must_be(filters):
          "TRACE=quarantine+3Dnone")]
 
 
+def test_the_brand_comes_second(filters):
+    """Lists and rules in the tenant's entry, behind the account's own."""
+    aozora = "dn: ou=aozora,ou=tenants,o=hikyaku\nchangetype: modify\n"
+
+    def wait(there):
+        for who in (HANAKO, TARO, JIRO):
+            deadline = time.monotonic() + 5
+            while there != ("3: subject" in filters.hikyaku(
+                    "account", "settings", who).stdout):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    have(filters, hanako={"hkAllowSender": "*@shop.example"},
+         taro={"hkAllowSender": "*@other.example"},
+         jiro={"hkDenySender": "boss@*", "hkQuarantineOn": "FALSE"})
+    filters.ldap("ldapmodify", aozora + "".join(
+        "add: %s\n%s: %s\n-\n" % (name, name, value) for name, value in (
+            ("hkDenySender", "*@shop.example"),
+            ("hkAllowSender", "boss@*"),
+            ("hkQuarantineRule", '3: subject="*sale*"'))))
+    try:
+        wait(True)
+        with filters.mta() as mta:
+            got = mta.message(mail(), rcpts=[HANAKO, TARO, YUKI])
+            assert got.of(HANAKO)["TRACE"] == "lists=allowed (*@shop.example)"
+            assert got.of(TARO) == {
+                "FOLDER": "Junk",
+                "TRACE": "lists=denied by the brand (*@shop.example) junk"}
+            assert got.of(YUKI)["TRACE"] == "quarantine=none"
+            got = mta.message(mail("boss@x.example"), rcpts=[TARO, JIRO])
+            assert got.of(TARO)["TRACE"] == (
+                "lists=allowed by the brand (boss@*)")
+            assert got.of(JIRO)["FOLDER"] == "Junk"
+            got = mta.message(mail("a@x.example"), rcpts=[JIRO])
+            assert got.of(JIRO) == {
+                "FOLDER": "Quarantine",
+                "TRACE": "quarantine=the brand's rule 3 quarantined"}
+    finally:
+        filters.ldap("ldapmodify", aozora + "".join(
+            "delete: %s\n-\n" % name for name in (
+                "hkDenySender", "hkAllowSender", "hkQuarantineRule")))
+        wait(False)
+
+
 FAR, FARTHER = "me@far.example", "you@far.example"
 
 
