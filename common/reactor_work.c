@@ -17,6 +17,8 @@
 #include "common/log.h"
 
 #define WORKER_IDLE_S 20
+/* Called at once without the lock; seldom are there more. */
+#define CALLED_MAX 32
 /* Session code, OpenSSL and Berkeley DB fit many times; only touched pages
  * cost anything. */
 #define WORKER_STACK (2u << 20)
@@ -161,13 +163,18 @@ worker_spawn(struct reactor *r)
 void
 reactor_unlock(struct reactor *r)
 {
-	struct worker *w = STEAL(r->called), *next;
+	struct worker *called[CALLED_MAX], *w = STEAL(r->called);
+	size_t count = 0;
 
-	(void)pthread_mutex_unlock(&r->lock);
-	for (; w != NULL; w = next) {
-		next = w->called_next; /* until it is woken */
-		(void)sem_post(&w->call);
+	for (; w != NULL; w = w->called_next) {
+		if (count < CALLED_MAX)
+			called[count++] = w;
+		else
+			(void)sem_post(&w->call);
 	}
+	(void)pthread_mutex_unlock(&r->lock);
+	for (size_t i = 0; i < count; i++)
+		(void)sem_post(&called[i]->call);
 }
 
 /* Somebody takes up what was just queued. */
