@@ -516,6 +516,9 @@ backlog_add(struct backlog *b, const struct record_message *m, struct err *err)
 	waiting_ref(w);
 	backlog_enter(b, w);
 	(void)pthread_cond_signal(&b->work_cond);
+	/* It is quiet no longer: nobody waits for his mail to be seen. */
+	if (b->not_shown == QUIET_COUNT + 1)
+		(void)pthread_cond_broadcast(&b->shown_cond);
 	wait_if_quiet(b, w);
 	waiting_unref(w);
 	(void)pthread_mutex_unlock(&b->mutex);

@@ -230,7 +230,7 @@ def test_who_waits_is_told_soon(platform):
         thread.start()
     lmtp, delays = Lmtp(platform), []
     try:
-        for number in range(20):
+        for number in range(100):
             assert lmtp.send(1000 + number) == 250
             since = time.monotonic()
             while b"EXISTS" not in imap.readline():
@@ -242,6 +242,6 @@ def test_who_waits_is_told_soon(platform):
             thread.join()
     imap.send(b"DONE\r\n")
     imap.shutdown()
-    print("told after %.0f ms, at most %.0f ms" % (
-        1000 * statistics.median(delays), 1000 * max(delays)))
+    print("told after %.0f ms, 99 of 100 within %.0f ms" % (
+        1000 * statistics.median(delays), 1000 * sorted(delays)[98]))
     assert statistics.median(delays) < 0.2
