@@ -78,7 +78,7 @@ SPOILS = {
     "expunge-flush": ("pop3d", [(
         "store/change.c",
         "\tif (done == 0)\n"
-        "\t\tdone = expunge_flush(f, removed, &why);\n", "")]),
+        "\t\tdone = expunge_flush(f, how, removed, &why);\n", "")]),
     "copy-flush": ("imapd", [(
         "store/copy.c",
         "\tif (folder_flush(c->to->new_fd, err) == -1 ||\n"
