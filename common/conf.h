@@ -88,7 +88,8 @@ struct conf_section {
 
 /*
  * Known sections: listen NAME, tls, users, metrics, tenantd, smtpd, deliveryd,
- * pop3d, imapd, manage, antivirus, quarantine, forward, milter NAME
+ * relayd, pop3d, imapd, manage, store, antivirus, quarantine, forward,
+ * milter NAME
  * (conf_outline.c has the list); any other is refused.
  */
 

@@ -6,8 +6,8 @@
 #include "common/ascii.h"
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
-	"tenantd", "smtpd", "deliveryd", "pop3d", "imapd", "manage", "store",
-	"antivirus", "quarantine", "forward", "milter", NULL };
+	"tenantd", "smtpd", "deliveryd", "relayd", "pop3d", "imapd", "manage",
+	"store", "antivirus", "quarantine", "forward", "milter", NULL };
 
 enum token_type {
 	TOKEN_WORD,

@@ -77,6 +77,16 @@ static const struct counter_text {
 	    "When they were loaded or lost, seconds since the epoch.", true },
 	[COUNTER_SCANNERS_LOST] = { "scanners_lost_total",
 	    "Virus scanners that died or hung.", false },
+	[COUNTER_QUEUE_MESSAGES] = { "queue_messages", "Messages in the queue.",
+	    true },
+	[COUNTER_QUEUE_RECIPIENTS] = { "queue_recipients",
+	    "Recipients in the queue that wait.", true },
+	[COUNTER_RELAYED] = { "relayed_total",
+	    "Recipients whose message another host has taken.", false },
+	[COUNTER_RELAY_DEFERRED] = { "relay_deferred_total",
+	    "Tries that failed for now, by recipient.", false },
+	[COUNTER_RELAY_FAILED] = { "relay_failed_total",
+	    "Recipients that failed for good.", false },
 };
 
 const char *

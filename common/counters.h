@@ -48,6 +48,11 @@ enum counter {
 	COUNTER_SIGNATURES,        /* gauge: antivirus; 0: none are loaded */
 	COUNTER_SIGNATURES_TIME,   /* since the epoch: when it became that */
 	COUNTER_SCANNERS_LOST,
+	COUNTER_QUEUE_MESSAGES,   /* gauge: relayd's queue */
+	COUNTER_QUEUE_RECIPIENTS, /* gauge */
+	COUNTER_RELAYED,          /* recipients, total */
+	COUNTER_RELAY_DEFERRED,
+	COUNTER_RELAY_FAILED,
 	COUNTER_END,
 };
 #define COUNTERS_ROOM 128

@@ -38,6 +38,7 @@ common_libcommon_a_SOURCES = \
 	common/log.c common/log.h \
 	common/maildata.c common/maildata.h \
 	common/network.c common/network.h \
+	common/outbound.c common/outbound.h \
 	common/packet.c common/packet.h \
 	common/reactor.c common/reactor.h \
 	common/reactor_private.h \

@@ -25,6 +25,7 @@ static const struct conf_key users_keys[] = {
 	CONF_STRING(struct users_conf, smtpd, "smtpd", NULL, "of smtpd"),
 	CONF_STRING(
 	    struct users_conf, deliveryd, "deliveryd", NULL, "of deliveryd"),
+	CONF_STRING(struct users_conf, relayd, "relayd", NULL, "of relayd"),
 	CONF_STRING(struct users_conf, tenantd, "tenantd", NULL, "of tenantd"),
 	CONF_STRING(struct users_conf, pop3d, "pop3d", NULL,
 	    "of pop3d's gate, instead of gate"),
@@ -262,6 +263,7 @@ user_of(const struct master_conf *conf, const struct service *service)
 	} values[] = {
 		{ "smtpd", conf->users.smtpd, NULL },
 		{ "deliveryd", conf->users.deliveryd, NULL },
+		{ "relayd", conf->users.relayd, NULL },
 		{ "tenantd", conf->users.tenantd, NULL },
 		{ "metricsd", conf->users.metricsd, NULL },
 		{ "antivirus", conf->users.antivirus, NULL },

@@ -15,8 +15,8 @@
 #include "master/service.h"
 
 struct users_conf {
-	char *gate, *smtpd, *deliveryd, *tenantd, *pop3d, *imapd, *metricsd,
-	    *antivirus, *quarantine, *forward;
+	char *gate, *smtpd, *deliveryd, *relayd, *tenantd, *pop3d, *imapd,
+	    *metricsd, *antivirus, *quarantine, *forward;
 };
 extern const struct conf_section users_section;
 

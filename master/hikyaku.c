@@ -34,6 +34,8 @@ static const struct subcommand subcommands[] = {
 	    hikyaku_passwd },
 	{ "mailbox", " VERB ...", "what is in mailboxes", hikyaku_mailbox },
 	{ "store", " purge", "remove what is old in mailboxes", hikyaku_store },
+	{ "queue", " VERB ...", "mail that waits: list, show, flush, ...",
+	    hikyaku_queue },
 	{ "rule", " check [-k forward|quarantine] [-f file | text]",
 	    "check a rule for mail", hikyaku_rule },
 	{ "milter", " check", "dial every milter and say what it wants",

@@ -35,6 +35,7 @@ int hikyaku_passwd(struct command_context *ctx, int argc, char **argv);
 int hikyaku_milter(struct command_context *ctx, int argc, char **argv);
 int hikyaku_mailbox(struct command_context *ctx, int argc, char **argv);
 int hikyaku_store(struct command_context *ctx, int argc, char **argv);
+int hikyaku_queue(struct command_context *ctx, int argc, char **argv);
 int hikyaku_rule(struct command_context *ctx, int argc, char **argv);
 
 /* Reads the top level of the configuration; complains and answers -1. */

@@ -7,6 +7,7 @@
 
 #include "common/ascii.h"
 #include "common/log.h"
+#include "common/outbound.h"
 #include "master/feed.h"
 #include "master/lookup.h"
 #include "master/metrics.h"
@@ -295,6 +296,25 @@ unit_may(const struct unit *u)
 					 : u->service->may;
 }
 
+/* Who hands mail over may do that and nothing else: the connection begins
+ * with saying so. */
+static void
+connect_relayd(struct master *m, struct unit *u, uint32_t serial)
+{
+	CLEANUP(buf_fini) struct buf first = { .max = PACKET_MAX };
+	CLEANUP(fd_close) int fd = -1;
+	struct err err = ERR_INIT;
+
+	packet_begin(&first,
+	    (struct packet_head){ OUTBOUND_VERSION, OUTBOUND_HANDOVER, 0 });
+	if (socket_connect_beneath(
+		m->internal_dir, "relayd", SOCK_SEQPACKET, &fd, &err) == -1 ||
+	    packet_send(fd, buf_span(&first), NULL, 0, 0, &err) == -1)
+		answer_err(u, serial, &err);
+	else
+		answer_fd(u, serial, fd);
+}
+
 void
 request_connect(struct master *m, struct unit *u, struct control_packet *p)
 {
@@ -308,6 +328,8 @@ request_connect(struct master *m, struct unit *u, struct control_packet *p)
 		   (may & MAY_DELIVERYD) != 0) {
 		answer_connected(
 		    m, u, p->head.serial, "deliveryd", SOCK_STREAM);
+	} else if (strcmp(p->name, "relayd") == 0 && (may & MAY_RELAYD) != 0) {
+		connect_relayd(m, u, p->head.serial);
 	} else if (strcmp(p->name, u->service->name) == 0 &&
 		   (may & MAY_SESSION) != 0) {
 		connect_session(m, u, p);

@@ -37,6 +37,7 @@ bin_PROGRAMS += master/hikyaku
 master_hikyaku_SOURCES = master/hikyaku.c master/hikyaku.h \
 	master/ask.c master/ask.h master/hikyaku_account.c \
 	master/hikyaku_mailbox.c master/hikyaku_milter.c \
+	master/hikyaku_queue.c \
 	master/import.h master/import_chunk.c \
 	master/import_read.c master/import_report.c \
 	master/hikyaku_rule.c master/hikyaku_run.c master/hikyaku_status.c \

@@ -12,6 +12,7 @@ enum service_may {              /* what its processes may ask of hikyakud */
 	MAY_SESSION = 1 << 2,   /* CONNECT to session processes of its own */
 	MAY_DIRECTORY = 1 << 3, /* DIRECTORY: a tenant's in the store */
 	MAY_METRICS = 1 << 4,   /* the metrics' text */
+	MAY_RELAYD = 1 << 5,    /* CONNECT to relayd: to hand mail over */
 };
 
 struct service {

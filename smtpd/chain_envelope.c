@@ -114,24 +114,12 @@ add_resolved(struct smtp_chain *c, const struct milter_talk *t,
 	switch (r->outcome) {
 	case RESOLVE_MAILBOX:
 	case RESOLVE_GROUP:
-		switch (smtp_recipient_take(c->session, address, r)) {
-		case SMTP_RECIPIENT_TAKEN:
-			return;
-		case SMTP_RECIPIENT_OUTSIDE:
-			break;
-		case SMTP_RECIPIENT_TOO_MANY:
-		case SMTP_RECIPIENT_FAILED:
+	case RESOLVE_FOREIGN:
+		if (smtp_recipient_take(c->session, address, NULL, r) !=
+		    SMTP_RECIPIENT_TAKEN)
 			envelope_refuse(c, t, 451,
 			    "added more recipients than there may be", address,
 			    v);
-			return;
-		}
-		__attribute__((fallthrough));
-	case RESOLVE_FOREIGN:
-		envelope_refuse(c, t, 550,
-		    "added a recipient elsewhere, and delivery to other hosts "
-		    "is not available yet",
-		    address, v);
 		return;
 	case RESOLVE_SUSPENDED:
 	case RESOLVE_UNKNOWN:

@@ -2,6 +2,7 @@
 #include "smtpd/command.h"
 
 #include "common/ascii.h"
+#include "smtpd/report.h"
 
 static const struct {
 	struct span name;
@@ -134,6 +135,10 @@ mail_param(struct smtp_mail *m, struct span keyword, struct span value,
 	}
 	if (span_eq_nocase(keyword, SPAN("AUTH")) && value.p != NULL)
 		return 0;
+	if (span_eq_nocase(keyword, SPAN("RET")))
+		return smtp_ret_parse(value, &m->ret, err);
+	if (span_eq_nocase(keyword, SPAN("ENVID")))
+		return smtp_envid_parse(value, &m->envid, err);
 	return err_set(err, ERR_POLICY, "parameter not supported");
 }
 
@@ -167,24 +172,34 @@ smtp_mail_parse(struct span argument, struct smtp_mail *out, struct err *err)
 	return 0;
 }
 
+static int
+rcpt_param(struct smtp_rcpt *r, struct span keyword, struct span value,
+    struct err *err)
+{
+	if (span_eq_nocase(keyword, SPAN("NOTIFY")))
+		return smtp_notify_parse(value, &r->notify, err);
+	if (span_eq_nocase(keyword, SPAN("ORCPT")))
+		return smtp_orcpt_parse(value, &r->orcpt, err);
+	return err_set(err, ERR_POLICY, "parameter not supported");
+}
+
 int
-smtp_rcpt_parse(
-    struct span argument, struct mailaddr *forward_path_out, struct err *err)
+smtp_rcpt_parse(struct span argument, struct smtp_rcpt *out, struct err *err)
 {
 	struct span rest = argument, keyword, value;
-	struct mailaddr path;
+	struct smtp_rcpt r = { .notify = 0 };
 
 	if (!span_take_nocase(&rest, SPAN("TO:")))
 		return err_set(err, ERR_SYNTAX, "expected TO:<address>");
 	space_take(&rest);
-	if (forward_path_parse(&rest, 0, &path, err) == -1)
+	if (forward_path_parse(&rest, 0, &r.forward_path, err) == -1)
 		return -1;
-	if (rest.len > 0) {
-		if (param_take(&rest, &keyword, &value, err) == -1)
+	while (rest.len > 0) {
+		if (param_take(&rest, &keyword, &value, err) == -1 ||
+		    rcpt_param(&r, keyword, value, err) == -1)
 			return -1;
-		return err_set(err, ERR_POLICY, "parameter not supported");
 	}
-	*forward_path_out = path;
+	*out = r;
 	return 0;
 }
 

@@ -60,6 +60,8 @@ struct smtp_mail {
 	bool has_size;
 	uint64_t size; /* RFC 1870 */
 	bool body_8bit;
+	unsigned ret;      /* OUTBOUND_RET_... (RFC 3461 4.3), or 0 */
+	struct span envid; /* RFC 3461 4.4, as given; or empty */
 };
 
 /*
@@ -69,9 +71,15 @@ struct smtp_mail {
 int smtp_mail_parse(
     struct span argument, struct smtp_mail *out, struct err *err);
 
+struct smtp_rcpt {
+	struct mailaddr forward_path;
+	unsigned notify; /* OUTBOUND_NOTIFY_... (RFC 3461 4.1); 0: not given */
+	struct span orcpt; /* RFC 3461 4.2, as given; or empty */
+};
+
 /* rcpt = "TO:" Forward-path [SP Rcpt-parameters].  Errors likewise. */
 int smtp_rcpt_parse(
-    struct span argument, struct mailaddr *forward_path_out, struct err *err);
+    struct span argument, struct smtp_rcpt *out, struct err *err);
 
 /*
  * Domain or address literal of HELO and EHLO; with loose, any printable

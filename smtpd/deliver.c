@@ -10,6 +10,7 @@
 
 #include "smtpd/chain.h"
 #include "smtpd/draft.h"
+#include "smtpd/hand_over.h"
 #include "smtpd/session.h"
 #include "smtpd/submission.h"
 #include "smtpd/trace.h"
@@ -20,9 +21,10 @@
 /* Of deliveryd's parameters of one recipient. */
 #define PARAMETERS_MAX 4096
 
-/* One account's copy. */
+/* One account's copy, or that of an address on another host. */
 struct copy {
 	const struct smtp_recipient *recipient;
+	bool remote;
 	const struct smtp_group *group; /* NULL: no milter has seen it */
 	char *parameters;
 };
@@ -38,6 +40,7 @@ struct outgoing {
 	struct copy *copies;
 	struct lmtp_recipient *to; /* of each copy */
 	size_t count;
+	unsigned variants; /* that were handed over */
 };
 
 static void
@@ -90,6 +93,8 @@ worst(const struct lmtp_recipient *to, size_t count, unsigned class)
  *					who has it already gets it twice
  *	some never, others delivered	554: the sender is told, by the client
  *	nobody ever			that answer
+ *
+ * Those whom relayd has, to try further or to report, count as delivered.
  */
 static void
 reply_outcome(struct smtp_session *s, const struct lmtp_recipient *to,
@@ -110,7 +115,8 @@ reply_outcome(struct smtp_session *s, const struct lmtp_recipient *to,
 	} else if (never == NULL) {
 		log_notice(&s->log, "message accepted",
 		    log_str("message", s->transaction->id.text),
-		    log_u64("octets", octets), log_u64("recipients", count));
+		    log_u64("octets", octets), log_u64("recipients", count),
+		    log_u64("remote", s->transaction->remotes_len));
 		smtp_reply(s, 250, "2.0.0", "Ok: %s", s->transaction->id.text);
 	} else if (worst(to, count, 2) != NULL) {
 		smtp_reply(s, 554, "5.0.0",
@@ -146,7 +152,10 @@ delivery_failed(struct smtp_session *s, const struct err *err)
 	    log_str("message", s->transaction->id.text), log_err(err));
 	counter_add(
 	    smtp_server_counters(s->server), COUNTER_MESSAGES_REFUSED, 1);
-	smtp_reply(s, 451, "4.3.0", "Not delivered now, try later");
+	if (err->kind == ERR_LIMIT)
+		smtp_reply(s, 452, "4.3.1", "Insufficient storage, try later");
+	else
+		smtp_reply(s, 451, "4.3.0", "Not delivered now, try later");
 }
 
 static void
@@ -266,17 +275,18 @@ parameters_of(const struct smtp_session *s, const struct smtp_recipient *r,
 }
 
 static void
-copy_add(struct outgoing *o, const struct smtp_recipient *r, size_t final)
+copy_add(struct outgoing *o, const struct smtp_recipient *r,
+    const char *address, bool remote)
 {
-	const struct smtp_transaction *t = o->session->transaction;
 	struct copy *copy = &o->copies[o->count];
 
 	copy->recipient = r;
+	copy->remote = remote;
 	copy->group =
 	    o->groups.len == 0 ? NULL : smtp_groups_of(&o->groups, r->tenant);
 	copy->parameters = parameters_of(o->session, r, copy->group);
 	o->to[o->count] = (struct lmtp_recipient){
-		.forward_path = t->finals[final].address,
+		.forward_path = address,
 		.parameters = copy->parameters,
 	};
 	o->count++;
@@ -287,10 +297,12 @@ static int
 copies_make(struct outgoing *o, struct err *err)
 {
 	const struct smtp_transaction *t = o->session->transaction;
-	CLEANUP(mem_free) bool *taken = calloc(t->finals_len + 1, 1);
+	size_t room = t->finals_len + t->remotes_len + 1;
+	CLEANUP(mem_free) bool *taken = calloc(room, 1);
+	bool *taken_remotes = taken + t->finals_len;
 
-	o->copies = calloc(t->finals_len + 1, sizeof(*o->copies));
-	o->to = calloc(t->finals_len + 1, sizeof(*o->to));
+	o->copies = calloc(room, sizeof(*o->copies));
+	o->to = calloc(room, sizeof(*o->to));
 	if (taken == NULL || o->copies == NULL || o->to == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
 	for (size_t i = 0; i < t->recipients_len; i++) {
@@ -298,8 +310,15 @@ copies_make(struct outgoing *o, struct err *err)
 
 		for (size_t k = 0; k < r->finals_len && !r->deleted; k++) {
 			if (!taken[r->finals[k]])
-				copy_add(o, r, r->finals[k]);
+				copy_add(o, r, t->finals[r->finals[k]].address,
+				    false);
 			taken[r->finals[k]] = true;
+		}
+		for (size_t k = 0; k < r->remotes_len && !r->deleted; k++) {
+			if (!taken_remotes[r->remotes[k]])
+				copy_add(o, r,
+				    t->remotes[r->remotes[k]].address, true);
+			taken_remotes[r->remotes[k]] = true;
 		}
 	}
 	return 0;
@@ -379,16 +398,16 @@ by_file(const struct spool *spool, struct lmtp_message *m)
 	m->fd_offset = (uint64_t)(m->content.p - map);
 }
 
-/* A rendering for the copy, and for those like it. */
+/* A rendering for the copies of x, all alike. */
 static int
 variant_send(struct outgoing *o, const struct copy *like,
-    struct lmtp_recipient *to, size_t count, struct err *err)
+    struct smtp_hand_over *x, struct err *err)
 {
 	struct smtp_transaction *t = o->session->transaction;
 	CLEANUP(smtp_variant_fini)
 	struct smtp_variant v = { .replaced = false };
 	struct lmtp_message m = {
-		.id = t->id.text,
+		.id = x->id,
 		.reverse_path = span_str(t->reverse_path),
 		.body_8bit = t->body_8bit,
 		.prefix = buf_span(&o->header),
@@ -407,49 +426,91 @@ variant_send(struct outgoing *o, const struct copy *like,
 		m.content = v.body;
 	}
 	by_file(&t->spool, &m);
-	return lmtp_deliver(
-	    smtp_server_lmtp(o->session->server), &m, to, count, err);
+	if (smtp_hand_over_begin(x, &m, err) == -1)
+		return -1;
+	if (x->here_len > 0 &&
+	    lmtp_deliver(smtp_server_lmtp(o->session->server), &m, x->here,
+		x->here_len, err) == -1)
+		return -1;
+	log_outcomes(o->session, x->here, x->here_len);
+	return smtp_hand_over_end(x, &m, err);
+}
+
+/* The first variant that relayd has bears the message's id; the others are
+ * messages of their own to it. */
+static void
+variant_name(struct outgoing *o, char id[LOG_ID_MAX + 1])
+{
+	const char *message = o->session->transaction->id.text;
+	struct log_id other = log_id_new();
+
+	if (o->variants++ == 0) {
+		memcpy(id, message, LOG_ID_MAX + 1);
+		return;
+	}
+	memcpy(id, other.text, LOG_ID_MAX + 1);
+	log_notice(&o->session->log, "message has another rendering",
+	    log_str("message", message), log_str("as", id));
 }
 
 /* All copies of the variant of the copy at from; -1: deliveryd is away. */
 static int
 variant_deliver(struct outgoing *o, size_t from, struct err *err)
 {
-	CLEANUP(mem_free)
-	struct lmtp_recipient *to = calloc(o->count, sizeof(*to));
+	CLEANUP(smtp_hand_over_fini) struct smtp_hand_over x;
 	CLEANUP(mem_free) size_t *at = calloc(o->count, sizeof(*at));
-	size_t count = 0;
+	char id[LOG_ID_MAX + 1];
+	size_t here = 0;
 	int result;
 
-	if (to == NULL || at == NULL)
+	variant_name(o, id);
+	if (smtp_hand_over_init(&x, o->session, id, o->count, err) == -1 ||
+	    at == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
 	for (size_t i = from; i < o->count; i++) {
-		if (o->to[i].code != 0 ||
-		    !same_variant(&o->copies[from], &o->copies[i]))
+		const struct copy *copy = &o->copies[i];
+
+		x.others_have_it |= o->to[i].code / 100 == 2;
+		if (o->to[i].code != 0 || !same_variant(&o->copies[from], copy))
 			continue;
-		to[count] = o->to[i];
-		at[count++] = i;
+		if (!copy->remote)
+			at[here++] = i;
+		smtp_hand_over_add(
+		    &x, copy->recipient, &o->to[i], copy->remote);
 	}
-	result = variant_send(o, &o->copies[from], to, count, err);
-	for (size_t i = 0; i < count; i++)
-		o->to[at[i]] = to[i];
+	for (size_t i = 0; i < from; i++)
+		x.others_have_it |= o->to[i].code / 100 == 2;
+	result = variant_send(o, &o->copies[from], &x, err);
+	for (size_t i = 0; i < here; i++)
+		o->to[at[i]] = x.here[i];
+	for (size_t i = from; i < o->count && result == 0; i++)
+		if (o->copies[i].remote && o->to[i].code == 0 &&
+		    same_variant(&o->copies[from], &o->copies[i]))
+			o->to[i].code = 250;
+	if (result == -1)
+		smtp_hand_over_cancel(&x);
 	return result;
 }
 
 /* What was not answered may have arrived: the client tries again. */
 static void
-copies_failed(struct outgoing *o)
+copies_failed(struct outgoing *o, const struct err *why)
 {
+	bool full = why->kind == ERR_LIMIT;
+
 	for (size_t i = 0; i < o->count; i++) {
 		struct lmtp_recipient *to = &o->to[i];
 
 		if (to->code != 0)
 			continue;
-		to->code = 451;
-		(void)snprintf(to->enhanced, sizeof(to->enhanced), "4.3.0");
-		(void)snprintf(
-		    to->text, sizeof(to->text), "Not delivered now, try later");
+		to->code = full ? 452 : 451;
+		(void)snprintf(to->enhanced, sizeof(to->enhanced), "%s",
+		    full ? "4.3.1" : "4.3.0");
+		(void)snprintf(to->text, sizeof(to->text), "%s",
+		    full ? "Insufficient storage, try later"
+			 : "Not delivered now, try later");
 	}
+	log_outcomes(o->session, o->to, o->count);
 }
 
 static void
@@ -465,10 +526,9 @@ copies_deliver(struct outgoing *o)
 			log_error(&s->log, "message not delivered",
 			    log_str("message", s->transaction->id.text),
 			    log_err(&err));
-			copies_failed(o);
+			copies_failed(o, &err);
 		}
 	}
-	log_outcomes(s, o->to, o->count);
 	reply_outcome(s, o->to, o->count, s->transaction->spool.octets);
 }
 
@@ -482,7 +542,8 @@ smtp_deliver(struct smtp_session *s)
 	int judged;
 
 	/* One brand's mail is on that brand's budget of workers. */
-	conn_tenant(s->conn, t->finals[0].account.tenant.name);
+	conn_tenant(s->conn,
+	    t->finals_len > 0 ? t->finals[0].account.tenant.name : t->tenant);
 	judged = outgoing_init(&o, s, &err);
 	if (judged == 0)
 		judged = outgoing_judge(&o, &err);

@@ -15,7 +15,8 @@ ehlo_answer(struct smtp_session *s)
 	buf_init(&offer, 1024);
 	smtp_auth_offer(s, &offer);
 	conn_write_fmt(s->conn,
-	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n",
+	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n"
+	    "250-DSN\r\n",
 	    smtp_server_hostname(s->server),
 	    (unsigned long long)s->message_max);
 	if (tls != NULL && !conn_tls(s->conn))

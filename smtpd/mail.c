@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* MAIL.                                       RFC 5321 section 4.1.1.2 */
+#include <stdio.h>
 #include <string.h>
 
 #include "smtpd/chain.h"
@@ -69,6 +70,10 @@ transaction_new(struct smtp_session *s, const struct smtp_mail *m)
 	memcpy(t->reverse_path, buf_str(&path), path.len + 1);
 	t->id = log_id_new();
 	t->body_8bit = m->body_8bit;
+	t->ret = m->ret;
+	if (m->envid.len > 0)
+		t->envid = strndup(m->envid.p, m->envid.len);
+	(void)snprintf(t->tenant, sizeof(t->tenant), "%s", s->log.tenant);
 	t->size_octets = m->has_size ? m->size : 0;
 	spool_init(&t->spool, SPOOL_MEMORY, smtp_server_spool_fd(s->server));
 	return t;

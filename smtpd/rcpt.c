@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/outbound.h"
 #include "smtpd/chain.h"
 #include "smtpd/session.h"
 
@@ -49,50 +50,126 @@ final_find(const struct smtp_transaction *t, const struct recipient *r)
 	return i;
 }
 
-/* Takes over the accounts of a resolution, each once; false: no memory. */
+static size_t
+remote_find(const struct smtp_transaction *t, struct span address)
+{
+	size_t i = 0;
+
+	while (i < t->remotes_len &&
+	       !span_eq(span_str(t->remotes[i].address), address))
+		i++;
+	return i;
+}
+
+/* Room for one more recipient that leads to so many; false: no memory. */
 static bool
-recipient_add(struct smtp_transaction *t, struct span address,
-    const struct resolution *resolution)
+recipient_room(
+    struct smtp_transaction *t, struct smtp_recipient *r, size_t count)
 {
 	struct smtp_recipient *recipients = reallocarray(
 	    t->recipients, t->recipients_len + 1, sizeof(*recipients));
-	struct smtp_recipient *r;
 	struct recipient *finals;
+	struct smtp_remote *remotes;
 
 	if (recipients == NULL)
 		return false;
 	t->recipients = recipients;
-	finals = reallocarray(
-	    t->finals, t->finals_len + resolution->count, sizeof(*finals));
+	finals =
+	    reallocarray(t->finals, t->finals_len + count, sizeof(*finals));
 	if (finals == NULL)
 		return false;
 	t->finals = finals;
-	r = &recipients[t->recipients_len];
-	*r = (struct smtp_recipient){ .finals_len = 0 };
-	memcpy(r->tenant, resolution->tenant.name, sizeof(r->tenant));
-	r->finals = calloc(resolution->count + 1, sizeof(*r->finals));
-	if (r->finals == NULL)
+	remotes =
+	    reallocarray(t->remotes, t->remotes_len + count, sizeof(*remotes));
+	if (remotes == NULL)
 		return false;
-	memcpy(r->forward_path, address.p, address.len);
-	for (size_t i = 0; i < resolution->count; i++) {
-		size_t at = final_find(t, &resolution->recipients[i]);
-
-		if (at == t->finals_len)
-			finals[t->finals_len++] = resolution->recipients[i];
-		r->finals[r->finals_len++] = at;
-	}
-	t->recipients_len++;
-	return true;
+	t->remotes = remotes;
+	r->finals = calloc(count, sizeof(*r->finals));
+	r->remotes = calloc(count, sizeof(*r->remotes));
+	return r->finals != NULL && r->remotes != NULL;
 }
 
-static bool
-leads_outside(const struct resolution *resolution)
+static void
+remote_add(
+    struct smtp_transaction *t, struct smtp_recipient *r, struct span address)
 {
-	for (size_t i = 0; i < resolution->count; i++) {
-		if (!resolution->recipients[i].local)
-			return true;
+	size_t at = remote_find(t, address);
+
+	address = span_first(address, sizeof(t->remotes[0].address) - 1);
+	if (at == t->remotes_len) {
+		t->remotes[at] = (struct smtp_remote){ .address = "" };
+		memcpy(t->remotes[at].address, address.p, address.len);
+		t->remotes_len++;
 	}
-	return false;
+	r->remotes[r->remotes_len++] = at;
+}
+
+static void
+final_add(struct smtp_transaction *t, struct smtp_recipient *r,
+    const struct recipient *final)
+{
+	size_t at = final_find(t, final);
+
+	if (at == t->finals_len)
+		t->finals[t->finals_len++] = *final;
+	r->finals[r->finals_len++] = at;
+}
+
+/* What the client wants to be told; not of each member of a list. */
+static bool
+recipient_wishes(
+    struct smtp_recipient *r, const struct smtp_rcpt *rcpt, bool list)
+{
+	if (rcpt == NULL)
+		return true;
+	r->notify = rcpt->notify;
+	if (list)
+		r->notify &= ~(unsigned)OUTBOUND_NOTIFY_SUCCESS;
+	if (rcpt->orcpt.len == 0)
+		return true;
+	r->orcpt = strndup(rcpt->orcpt.p, rcpt->orcpt.len);
+	return r->orcpt != NULL;
+}
+
+/* Whose milters judge it, and for whom it is passed on. */
+static void
+recipient_tenant(struct smtp_transaction *t, struct smtp_recipient *r,
+    const struct resolution *resolution)
+{
+	if (t->tenant[0] == '\0')
+		memcpy(t->tenant, resolution->tenant.name, sizeof(t->tenant));
+	memcpy(r->tenant,
+	    resolution->tenant.name[0] == '\0' ? t->tenant
+					       : resolution->tenant.name,
+	    sizeof(r->tenant));
+}
+
+/* Takes over what a resolution leads to, each once; false: no memory. */
+static bool
+recipient_add(struct smtp_transaction *t, struct span address,
+    const struct smtp_rcpt *rcpt, const struct resolution *resolution)
+{
+	struct smtp_recipient r = { .finals_len = 0 };
+
+	if (!recipient_room(t, &r, resolution->count + 1) ||
+	    !recipient_wishes(&r, rcpt, resolution->outcome == RESOLVE_GROUP)) {
+		smtp_recipient_fini(&r);
+		return false;
+	}
+	memcpy(r.forward_path, address.p, address.len);
+	recipient_tenant(t, &r, resolution);
+	if (resolution->outcome == RESOLVE_FOREIGN)
+		remote_add(t, &r, address);
+	for (size_t i = 0; i < resolution->count; i++) {
+		const struct recipient *to = &resolution->recipients[i];
+
+		if (to->local)
+			final_add(t, &r, to);
+		else
+			remote_add(t, &r, span_str(to->address));
+	}
+	t->recipients[t->recipients_len++] = r;
+	return true;
 }
 
 /*
@@ -126,17 +203,17 @@ rcpt_has_room(struct smtp_session *s, struct span address,
 
 enum smtp_recipient_taken
 smtp_recipient_take(struct smtp_session *s, struct span address,
-    const struct resolution *resolution)
+    const struct smtp_rcpt *rcpt, const struct resolution *resolution)
 {
 	struct smtp_transaction *t = s->transaction;
 
-	if (leads_outside(resolution))
-		return SMTP_RECIPIENT_OUTSIDE;
 	if (t->recipients_len >= s->conf->recipients_max ||
-	    t->finals_len + resolution->count > s->conf->recipients_max)
+	    t->finals_len + t->remotes_len + resolution->count >
+		s->conf->recipients_max)
 		return SMTP_RECIPIENT_TOO_MANY;
-	return recipient_add(t, address, resolution) ? SMTP_RECIPIENT_TAKEN
-						     : SMTP_RECIPIENT_FAILED;
+	return recipient_add(t, address, rcpt, resolution)
+		   ? SMTP_RECIPIENT_TAKEN
+		   : SMTP_RECIPIENT_FAILED;
 }
 
 void
@@ -144,6 +221,8 @@ smtp_recipient_fini(struct smtp_recipient *r)
 {
 	smtp_disposition_fini(&r->disposition);
 	free(r->finals);
+	free(r->remotes);
+	free(r->orcpt);
 	free(r->places);
 }
 
@@ -178,42 +257,22 @@ rcpt_judged(struct smtp_session *s, struct span argument, const char *tenant)
 	return smtp_reply_verdict(s, "RCPT", &v);
 }
 
+/* Once it is clear that it may be one. */
 static void
-rcpt_accept(struct smtp_session *s, struct span address, struct span argument,
-    const struct resolution *resolution)
+rcpt_take(struct smtp_session *s, struct span address, struct span argument,
+    const struct smtp_rcpt *rcpt, const struct resolution *resolution)
 {
-	if (resolution->count == 0) {
-		rcpt_refuse(
-		    s, address, 550, "5.2.1", "The list has no members");
+	const char *tenant = resolution->tenant.name[0] == '\0'
+				 ? s->transaction->tenant
+				 : resolution->tenant.name;
+
+	if (rcpt_judged(s, argument, tenant))
 		return;
-	}
-	if (leads_outside(resolution)) {
-		rcpt_refuse(s, address, 550, "5.7.1",
-		    "The address leads to other hosts, and delivery there is "
-		    "not available yet");
-		return;
-	}
-	/* It would be too long next time as well. */
-	if (resolution->count > s->conf->recipients_max) {
-		rcpt_refuse(s, address, 550, "5.5.3",
-		    "The list has more members than a message may have");
-		return;
-	}
-	if (s->transaction->finals_len + resolution->count >
-	    s->conf->recipients_max) {
-		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
-		return;
-	}
-	if (!rcpt_has_room(s, address, resolution))
-		return;
-	if (rcpt_judged(s, argument, resolution->tenant.name))
-		return;
-	switch (smtp_recipient_take(s, address, resolution)) {
+	switch (smtp_recipient_take(s, address, rcpt, resolution)) {
 	case SMTP_RECIPIENT_TAKEN:
 		smtp_chain_rcpt_taken(s->chain);
 		smtp_reply(s, 250, "2.1.5", "Ok");
 		return;
-	case SMTP_RECIPIENT_OUTSIDE:
 	case SMTP_RECIPIENT_TOO_MANY:
 		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
 		return;
@@ -224,6 +283,32 @@ rcpt_accept(struct smtp_session *s, struct span address, struct span argument,
 }
 
 static void
+rcpt_accept(struct smtp_session *s, struct span address, struct span argument,
+    const struct smtp_rcpt *rcpt, const struct resolution *resolution)
+{
+	const struct smtp_transaction *t = s->transaction;
+
+	if (resolution->count == 0) {
+		rcpt_refuse(
+		    s, address, 550, "5.2.1", "The list has no members");
+		return;
+	}
+	/* It would be too long next time as well. */
+	if (resolution->count > s->conf->recipients_max) {
+		rcpt_refuse(s, address, 550, "5.5.3",
+		    "The list has more members than a message may have");
+		return;
+	}
+	if (t->finals_len + t->remotes_len + resolution->count >
+	    s->conf->recipients_max) {
+		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
+		return;
+	}
+	if (rcpt_has_room(s, address, resolution))
+		rcpt_take(s, address, argument, rcpt, resolution);
+}
+
+static void
 rcpt_unknown(struct smtp_session *s, struct span address)
 {
 	rcpt_refuse(s, address, 550, "5.1.1", "No such user here");
@@ -231,22 +316,28 @@ rcpt_unknown(struct smtp_session *s, struct span address)
 		smtp_goodbye(s, "4.7.1", "Too many unknown recipients");
 }
 
+/* To other hosts only for those who logged in. */
 static void
-rcpt_foreign(struct smtp_session *s, struct span address, bool last_known)
+rcpt_foreign(struct smtp_session *s, struct span address, struct span argument,
+    const struct smtp_rcpt *rcpt, const struct resolution *resolution)
 {
+	const struct smtp_transaction *t = s->transaction;
+
+	if (s->account_id == NULL && !resolution->last_known)
+		rcpt_refuse(s, address, 550, "5.7.1", "Relaying denied");
 	/* Perhaps it has become ours while the directory was gone. */
-	if (last_known && s->account_id == NULL)
+	else if (s->account_id == NULL)
 		rcpt_refuse(
 		    s, address, 451, "4.3.0", "Directory not available");
+	else if (t->finals_len + t->remotes_len >= s->conf->recipients_max)
+		rcpt_refuse(s, address, 452, "4.5.3", "Too many recipients");
 	else
-		rcpt_refuse(s, address, 550, "5.7.1",
-		    s->account_id == NULL
-			? "Relaying denied"
-			: "Delivery to other hosts is not available yet");
+		rcpt_take(s, address, argument, rcpt, resolution);
 }
 
 static void
-rcpt_resolve(struct smtp_session *s, struct span address, struct span argument)
+rcpt_resolve(struct smtp_session *s, struct span address, struct span argument,
+    const struct smtp_rcpt *rcpt)
 {
 	CLEANUP(resolution_fini) struct resolution resolution = { 0 };
 	struct err err = ERR_INIT;
@@ -262,13 +353,13 @@ rcpt_resolve(struct smtp_session *s, struct span address, struct span argument)
 	switch (resolution.outcome) {
 	case RESOLVE_MAILBOX:
 	case RESOLVE_GROUP:
-		rcpt_accept(s, address, argument, &resolution);
+		rcpt_accept(s, address, argument, rcpt, &resolution);
 		return;
 	case RESOLVE_UNKNOWN:
 		rcpt_unknown(s, address);
 		return;
 	case RESOLVE_FOREIGN:
-		rcpt_foreign(s, address, resolution.last_known);
+		rcpt_foreign(s, address, argument, rcpt, &resolution);
 		return;
 	case RESOLVE_SUSPENDED:
 		rcpt_refuse(
@@ -318,7 +409,7 @@ void
 smtp_rcpt(struct smtp_session *s, struct span argument)
 {
 	CLEANUP(buf_fini) struct buf address;
-	struct mailaddr path;
+	struct smtp_rcpt rcpt;
 	struct err err = ERR_INIT;
 
 	buf_init(&address, MAILADDR_PATH_MAX - 1);
@@ -326,7 +417,7 @@ smtp_rcpt(struct smtp_session *s, struct span argument)
 		smtp_reply(s, 503, "5.5.1", "Send MAIL first");
 		return;
 	}
-	if (smtp_rcpt_parse(argument, &path, &err) == -1) {
+	if (smtp_rcpt_parse(argument, &rcpt, &err) == -1) {
 		smtp_reply_err(s, &err);
 		return;
 	}
@@ -334,11 +425,11 @@ smtp_rcpt(struct smtp_session *s, struct span argument)
 		smtp_reply(s, 452, "4.5.3", "Too many recipients");
 		return;
 	}
-	if (path.domain.len > 0)
-		mailaddr_format(path, &address);
+	if (rcpt.forward_path.domain.len > 0)
+		mailaddr_format(rcpt.forward_path, &address);
 	else if (postmaster_address(s, &address, &err) == -1) {
 		smtp_reply_err(s, &err);
 		return;
 	}
-	rcpt_resolve(s, buf_span(&address), argument);
+	rcpt_resolve(s, buf_span(&address), argument, &rcpt);
 }

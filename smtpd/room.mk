@@ -14,6 +14,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/disposition.c smtpd/disposition.h \
 	smtpd/draft.c smtpd/draft.h \
 	smtpd/ehlo.c \
+	smtpd/hand_over.c smtpd/hand_over.h \
 	smtpd/lmtp_client.c smtpd/lmtp_client.h \
 	smtpd/lmtp_link.c smtpd/lmtp_link.h \
 	smtpd/mail.c \
@@ -27,7 +28,9 @@ smtpd_libsmtpd_a_SOURCES = \
 	smtpd/milter_reply.c \
 	smtpd/milter_talk.c smtpd/milter_talk.h \
 	smtpd/rcpt.c \
+	smtpd/relay_client.c smtpd/relay_client.h \
 	smtpd/reply.c \
+	smtpd/report.c smtpd/report.h \
 	smtpd/server.c smtpd/server.h \
 	smtpd/session.c smtpd/session.h \
 	smtpd/submission.c smtpd/submission.h \

@@ -20,6 +20,7 @@ struct smtp_server {
 	struct reactor *reactor;
 	struct tenants *tenants;
 	struct lmtp_client *lmtp;
+	struct relay_client *relay;
 	struct tally *clients;
 	struct counters *counters;
 	char spool[DAEMON_PATH_MAX + 16];
@@ -57,6 +58,12 @@ struct lmtp_client *
 smtp_server_lmtp(const struct smtp_server *server)
 {
 	return server->lmtp;
+}
+
+struct relay_client *
+smtp_server_relay(const struct smtp_server *server)
+{
+	return server->relay;
 }
 
 struct tally *
@@ -270,6 +277,12 @@ connect_deliveryd(void *arg, int *fd_out, struct err *err)
 	return daemon_connect(arg, "deliveryd", NULL, 0, fd_out, err);
 }
 
+static int
+connect_relayd(void *arg, int *fd_out, struct err *err)
+{
+	return daemon_connect(arg, "relayd", NULL, 0, fd_out, err);
+}
+
 /* Large messages wait here, unnamed, until deliveryd has them. */
 static int
 spool_open(struct smtp_server *server, struct err *err)
@@ -302,6 +315,7 @@ smtp_server_new(
 		.sockets_max = daemon_conf(d)->workers,
 		.wait_ms = (unsigned)conf->delivery_wait * 1000,
 	};
+	struct relay_options relay = { .connect = connect_relayd, .arg = d };
 
 	if (server == NULL)
 		return err_set(err, ERR_TEMP, "out of memory");
@@ -314,7 +328,8 @@ smtp_server_new(
 	    milters_new(daemon_titled(d), &server->milters, err) == -1 ||
 	    tally_new(&server->clients, err) == -1 ||
 	    tenants_new(&tenants, &server->tenants, err) == -1 ||
-	    lmtp_client_new(&lmtp, &server->lmtp, err) == -1)
+	    lmtp_client_new(&lmtp, &server->lmtp, err) == -1 ||
+	    relay_client_new(&relay, &server->relay, err) == -1)
 		return -1;
 	*server_out = STEAL(server);
 	return 0;
@@ -326,6 +341,7 @@ smtp_server_free(struct smtp_server *server)
 	if (server == NULL)
 		return;
 	lmtp_client_free(server->lmtp);
+	relay_client_free(server->relay);
 	tenants_free(server->tenants);
 	milters_unref(server->milters);
 	tally_free(server->clients);

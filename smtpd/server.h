@@ -14,6 +14,7 @@
 #include "common/reactor.h"
 #include "common/tls.h"
 #include "smtpd/lmtp_client.h"
+#include "smtpd/relay_client.h"
 #include "smtpd/milter.h"
 #include "tenants/client.h"
 
@@ -49,6 +50,7 @@ const char *smtp_server_hostname(const struct smtp_server *server);
 struct counters *smtp_server_counters(const struct smtp_server *server);
 struct tenants *smtp_server_tenants(const struct smtp_server *server);
 struct lmtp_client *smtp_server_lmtp(const struct smtp_server *server);
+struct relay_client *smtp_server_relay(const struct smtp_server *server);
 struct tally *smtp_server_clients(const struct smtp_server *server);
 int smtp_server_spool_fd(const struct smtp_server *server);
 /* A counted reference. */

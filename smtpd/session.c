@@ -38,6 +38,8 @@ smtp_transaction_reset(struct smtp_session *s)
 	free(t->recipients);
 	free(t->quarantine);
 	free(t->finals);
+	free(t->remotes);
+	free(t->envid);
 	free(t);
 }
 

@@ -26,12 +26,21 @@ struct smtp_recipient {
 	char forward_path[MAILADDR_PATH_MAX]; /* without <>, as given */
 	size_t *finals; /* indices of the accounts it leads to */
 	size_t finals_len;
-	bool deleted; /* by a milter */
+	size_t *remotes; /* likewise, of addresses on other hosts */
+	size_t remotes_len;
+	unsigned notify; /* OUTBOUND_NOTIFY_... */
+	char *orcpt;     /* RFC 3461 section 4.2, or NULL */
+	bool deleted;    /* by a milter */
 	char tenant[TENANT_NAME_MAX + 1];
 	struct smtp_disposition disposition;
 	/* Its place among the RCPTs that each milter was shown, from 1; 0: not
 	 * shown.  NULL: to none. */
 	unsigned *places;
+};
+
+/* An address on another host, for relayd. */
+struct smtp_remote {
+	char address[TENANT_ADDRESS_MAX + 1];
 };
 
 /*
@@ -47,6 +56,11 @@ struct smtp_transaction {
 	size_t recipients_len;
 	struct recipient *finals; /* accounts, each once */
 	size_t finals_len;
+	struct smtp_remote *remotes; /* each once */
+	size_t remotes_len;
+	char tenant[TENANT_NAME_MAX + 1]; /* for whom relayd works; or "" */
+	unsigned ret;                     /* OUTBOUND_RET_... */
+	char *envid;                      /* RFC 3461 section 4.4, or NULL */
 	struct spool spool;
 	bool in_data;     /* 354 was sent */
 	bool discard;     /* a milter wants it kept nowhere; say 250 */
@@ -157,13 +171,15 @@ void smtp_auth(struct smtp_session *s, struct span argument);
 
 enum smtp_recipient_taken {
 	SMTP_RECIPIENT_TAKEN,
-	SMTP_RECIPIENT_OUTSIDE,  /* it leads to other hosts */
 	SMTP_RECIPIENT_TOO_MANY, /* for this message */
 	SMTP_RECIPIENT_FAILED,   /* no memory */
 };
-/* One more recipient, and where it was found to lead. */
+/* One more recipient, and where it was found to lead.  rcpt: its parameters, or
+ * NULL.  An address of a foreign domain goes to other hosts: whether it may is
+ * for the caller to say. */
 enum smtp_recipient_taken smtp_recipient_take(struct smtp_session *s,
-    struct span address, const struct resolution *resolution);
+    struct span address, const struct smtp_rcpt *rcpt,
+    const struct resolution *resolution);
 void smtp_recipient_fini(struct smtp_recipient *r);
 /* The one of that address, also when it was deleted; NULL: none. */
 struct smtp_recipient *smtp_recipient_find(

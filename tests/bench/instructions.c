@@ -53,7 +53,7 @@ smtp_commands(void)
 		"DATA",
 	};
 	struct smtp_mail mail;
-	struct mailaddr path;
+	struct smtp_rcpt rcpt;
 	struct span argument;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -67,7 +67,7 @@ smtp_commands(void)
 			must(smtp_mail_parse(argument, &mail, NULL), "MAIL");
 			break;
 		case SMTP_RCPT:
-			must(smtp_rcpt_parse(argument, &path, NULL), "RCPT");
+			must(smtp_rcpt_parse(argument, &rcpt, NULL), "RCPT");
 			break;
 		default:
 			break;

@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span line = span_of((const char *)data, size), argument;
 	struct smtp_mail mail = { .size = 12345 };
-	struct mailaddr path = { .local_part = SPAN("before") };
+	struct smtp_rcpt rcpt = { .orcpt = SPAN("before") };
 	struct err err = ERR_INIT;
 
 	(void)smtp_verb_parse(line, &argument);
@@ -43,10 +43,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (mail.size != 12345 || err.kind == ERR_NONE)
 		abort();
 	err_clear(&err);
-	if (smtp_rcpt_parse(argument, &path, &err) == 0)
-		check_address(path);
-	else if (!span_eq(path.local_part, SPAN("before")) ||
-		 err.kind == ERR_NONE)
+	if (smtp_rcpt_parse(argument, &rcpt, &err) == 0)
+		check_address(rcpt.forward_path);
+	else if (!span_eq(rcpt.orcpt, SPAN("before")) || err.kind == ERR_NONE)
 		abort();
 	return 0;
 }

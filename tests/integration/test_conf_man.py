@@ -11,10 +11,9 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("HK_BUILD", TOP / "build" / "check"))
 PROGRAMS = {"hikyakud": "master", "metricsd": "master", "tenantd": "tenants",
-            "smtpd": "smtpd", "deliveryd": "delivery", "pop3d": "pop3d",
-            "imapd": "imapd", "antivirus": "milters",
-            "quarantine": "milters",
-            "forward": "milters"}
+            "smtpd": "smtpd", "deliveryd": "delivery", "relayd": "delivery",
+            "pop3d": "pop3d", "imapd": "imapd", "antivirus": "milters",
+            "quarantine": "milters", "forward": "milters"}
 
 
 def documented():

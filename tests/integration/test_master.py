@@ -21,7 +21,7 @@ import pytest
 from support.ports import free_port
 
 BUILD = pathlib.Path(os.environ.get("HK_BUILD", "."))
-DAEMONS = ("tenantd", "deliveryd", "smtpd", "pop3d", "imapd")
+DAEMONS = ("tenantd", "deliveryd", "relayd", "smtpd", "pop3d", "imapd")
 ROOT = os.geteuid() == 0
 # Ids that nobody has; Debian keeps 60000 to 64999 for packages that ask.
 OTHER = 62300
@@ -188,7 +188,7 @@ def test_status_says_what_runs(master):
     assert master.hikyaku("status").returncode == 3
     master.start()
     rows = master.status()
-    assert list(rows) == ["hikyakud", "tenantd", "deliveryd", "smtpd",
+    assert list(rows) == ["hikyakud", "tenantd", "deliveryd", "relayd", "smtpd",
                           "pop3d gate", "imapd gate", "metricsd"]
     for state, pid, restarts, sessions, _ in rows.values():
         assert state == "running" and alive(int(pid)) and restarts == "0"
@@ -256,7 +256,7 @@ def test_stop_lets_sessions_end(master):
 
 @pytest.mark.parametrize("name,service", [
     ("smtpd", "mx"), ("pop3d gate", "pop3"), ("tenantd", None),
-    ("deliveryd", None), ("metricsd", None)])
+    ("deliveryd", None), ("relayd", None), ("metricsd", None)])
 def test_killed_daemon_comes_back(master, name, service):
     master.start()
     before = master.pid(name)
@@ -358,7 +358,7 @@ def test_stop_ends_orphans(master):
     os.kill(pid, signal.SIGKILL)
     wait_gone(pid)
     got = master.hikyaku("stop")
-    assert got.returncode == 0 and "6 of its daemons ended" in got.stdout
+    assert got.returncode == 0 and "7 of its daemons ended" in got.stdout
     assert master.pids() == []
 
 
@@ -461,6 +461,10 @@ def test_service_comes_and_goes(master):
 @pytest.mark.parametrize("service,request_,answer", [
     ("mx", "connect tenantd - 0", r"\d+"),
     ("mx", "connect deliveryd - 0", r"\d+"),
+    # The other end answers what hikyakud says first: that this is for
+    # handing mail over.
+    ("mx", "connect relayd - 0", r"what\?"),
+    ("pop3", "connect relayd - 0", "policy pop3d-gate may not do that"),
     ("mx", "connect imapd aozora 0", "policy smtpd may not do that"),
     ("mx", "connect smtpd aozora 0", "policy smtpd may not do that"),
     ("mx", "connect metrics - 0", "policy smtpd may not do that"),
@@ -517,11 +521,13 @@ def test_users():
     m = Master(as_root=True)
     try:
         m.settings = ("users { gate = 62301 smtpd = 62302 deliveryd = 62303 "
-                      "tenantd = 62304 metricsd = 62305 imapd = 62306 }")
+                      "tenantd = 62304 metricsd = 62305 imapd = 62306 "
+                      "relayd = 62307 }")
         m.write()
         m.start()
         for name, uid in (("smtpd", 62302), ("deliveryd", 62303),
                           ("tenantd", 62304), ("metricsd", 62305),
+                          ("relayd", 62307),
                           ("pop3d gate", 62301), ("imapd gate", 62306)):
             text = pathlib.Path(
                 "/proc/%d/status" % m.pid(name)).read_text()
@@ -560,7 +566,8 @@ def test_bad_users_are_named(users, words):
     m = Master(as_root=True)
     try:
         m.settings = users[:-1] + (" gate = 62301 deliveryd = 62303 "
-                                   "tenantd = 62304 metricsd = 62305 }")
+                                   "tenantd = 62304 metricsd = 62305 "
+                                   "relayd = 62307 }")
         m.write()
         got = m.hikyaku("check")
         assert got.returncode == 1 and words in got.stderr, got.stderr

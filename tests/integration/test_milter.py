@@ -422,8 +422,7 @@ def test_envelope_edits(chain):
 
 
 def test_recipients_that_a_filter_may_not_add(chain):
-    for address, wanted in (("u@elsewhere.example", "550 5.7.1"),
-                            ("nobody@midori.example", "451 4.7.1"),
+    for address, wanted in (("nobody@midori.example", "451 4.7.1"),
                             ("no address", "451 4.7.1")):
         chain.one.script(("eom", "addrcpt", address))
         reply = send(chain)

@@ -52,7 +52,7 @@ TLS_SERVICES = ("submissions", "pop3s", "imaps")
 UIDS = {"smtpd": 62101, "deliveryd": 62102, "tenantd": 62103,
         "pop3d": 62104, "imapd": 62105, "metricsd": 62106, "antivirus": 62107,
         "quarantine": 62108,
-        "forward": 62109}
+        "forward": 62109, "relayd": 62110}
 TENANT_UIDS = {"aozora": 200001, "midori": 200002}
 
 
@@ -82,6 +82,8 @@ smtpd {{
 {smtpd}}}
 deliveryd {{
 {deliveryd}}}
+relayd {{
+{relayd}}}
 pop3d {{
 	mechanisms = {{ {mechanisms} }}
 {pop3d}}}
@@ -182,8 +184,8 @@ class Platform:
             files=", ".join('"%s"' % f for f in files),
             **{name: "".join("\t%s\n" % line
                              for line in self.settings.get(name, ()))
-               for name in ("tenantd", "smtpd", "deliveryd", "pop3d",
-                            "imapd", "store")})
+               for name in ("tenantd", "smtpd", "deliveryd", "relayd",
+                            "pop3d", "imapd", "store")})
         for name in SERVICES:
             if name in ("ldap", "metrics"):
                 continue

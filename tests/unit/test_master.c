@@ -126,7 +126,8 @@ test_services_may_what_the_design_says(void **state)
 	} rows[] = {
 		{ "tenantd", 0, false },
 		{ "deliveryd", MAY_TENANTD | MAY_DIRECTORY, false },
-		{ "smtpd", MAY_TENANTD | MAY_DELIVERYD, true },
+		{ "relayd", MAY_TENANTD | MAY_DELIVERYD, false },
+		{ "smtpd", MAY_TENANTD | MAY_DELIVERYD | MAY_RELAYD, true },
 		{ "pop3d", MAY_TENANTD | MAY_SESSION, true },
 		{ "imapd", MAY_TENANTD | MAY_SESSION, true },
 		{ "antivirus", MAY_TENANTD, false },

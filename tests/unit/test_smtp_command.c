@@ -91,8 +91,14 @@ test_mail(void **state)
 		    0 },
 		{ SPAN("FROM:<a@b.example> A=b=c"), ERR_SYNTAX, NULL, false,
 		    false, 0 },
-		{ SPAN("FROM:<a@b.example> RET=FULL"), ERR_POLICY, NULL, false,
+		{ SPAN("FROM:<a@b.example> RET=FULL ENVID=a+2Bb"), ERR_NONE,
+		    "b.example", false, false, 0 },
+		{ SPAN("FROM:<a@b.example> RET=NONE"), ERR_SYNTAX, NULL, false,
 		    false, 0 },
+		{ SPAN("FROM:<a@b.example> RET=FULL RET=HDRS"), ERR_SYNTAX,
+		    NULL, false, false, 0 },
+		{ SPAN("FROM:<a@b.example> ENVID=a+0Ab"), ERR_SYNTAX, NULL,
+		    false, false, 0 },
 		{ SPAN("FROM:<a@b.example> SMTPUTF8"), ERR_POLICY, NULL, false,
 		    false, 0 },
 		{ SPAN("FROM:a@b.example"), ERR_SYNTAX, NULL, false, false, 0 },
@@ -140,16 +146,29 @@ test_rcpt(void **state)
 		{ SPAN("TO:<>"), ERR_SYNTAX },
 		{ SPAN("TO:<nodomain>"), ERR_SYNTAX },
 		{ SPAN("TO:<a@b@c.example>"), ERR_SYNTAX },
-		{ SPAN("TO:<a@b.example> NOTIFY=NEVER"), ERR_POLICY },
+		{ SPAN("TO:<a@b.example> NOTIFY=NEVER"), ERR_NONE },
+		{ SPAN("TO:<a@b.example> notify=delay,Failure"), ERR_NONE },
+		{ SPAN("TO:<a@b.example> NOTIFY=NEVER,DELAY"), ERR_SYNTAX },
+		{ SPAN("TO:<a@b.example> NOTIFY=DELAY,DELAY"), ERR_SYNTAX },
+		{ SPAN("TO:<a@b.example> NOTIFY=DELAY NOTIFY=DELAY"),
+		    ERR_SYNTAX },
+		{ SPAN("TO:<a@b.example> NOTIFY="), ERR_SYNTAX },
+		{ SPAN("TO:<a@b.example> NOTIFY=LATER"), ERR_SYNTAX },
+		{ SPAN("TO:<a@b.example> ORCPT=rfc822;a+40b.example"),
+		    ERR_NONE },
+		{ SPAN("TO:<a@b.example> ORCPT=a+40b.example"), ERR_SYNTAX },
+		/* It would begin a line of ours. */
+		{ SPAN("TO:<a@b.example> ORCPT=rfc822;a+0D+0Ab"), ERR_SYNTAX },
+		{ SPAN("TO:<a@b.example> SIZE=1"), ERR_POLICY },
 		{ SPAN("TO:<a@b.example> ="), ERR_SYNTAX },
 		{ SPAN("FROM:<a@b.example>"), ERR_SYNTAX },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct mailaddr path;
+		struct smtp_rcpt rcpt;
 		struct err err = ERR_INIT;
-		int rc = smtp_rcpt_parse(rows[i].argument, &path, &err);
+		int rc = smtp_rcpt_parse(rows[i].argument, &rcpt, &err);
 
 		assert_int_equal(rc, rows[i].kind == ERR_NONE ? 0 : -1);
 		assert_int_equal(err.kind, rows[i].kind);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "delivery/relayd_conf.h"
+
+static const struct conf_key relayd_keys[] = {
+	CONF_OCTETS(struct relayd_conf, journal_max, "journal-max", "256M",
+	    12 * 1024 * 1024, (uint64_t)16 << 30,
+	    "room of the queue's journal; read at the start"),
+	CONF_OCTETS(struct relayd_conf, disk_reserve, "disk-reserve", "256M", 0,
+	    (uint64_t)1 << 40,
+	    "no message is taken when less than this is free on the queue's "
+	    "disk"),
+	CONF_SECONDS(struct relayd_conf, retry_min, "retry-min", "5m", 1, 86400,
+	    "wait before the second try; it doubles with each"),
+	CONF_SECONDS(struct relayd_conf, retry_max, "retry-max", "4h", 1, 86400,
+	    "longest wait between two tries"),
+	CONF_SECONDS(struct relayd_conf, site_retry_min, "site-retry-min", "1m",
+	    1, 86400, "a site that cannot be reached is left alone so long"),
+	CONF_SECONDS(struct relayd_conf, site_retry_max, "site-retry-max",
+	    "30m", 1, 86400, "longest time that it is left alone"),
+	/* RFC 5321 section 4.5.4.1 asks for four to five days. */
+	CONF_SECONDS(struct relayd_conf, expire, "expire", "5d", 1, 2592000,
+	    "a message that waits longer goes back to its sender"),
+	CONF_SECONDS(struct relayd_conf, expire_report, "expire-report", "2d",
+	    1, 2592000, "a report (from the null sender) is given up after"),
+	CONF_SECONDS(struct relayd_conf, delay_notice, "delay-notice", "4h", 0,
+	    2592000, "the sender is told that a message waits; 0: never"),
+	CONF_COUNT(struct relayd_conf, connections_max, "connections-max",
+	    "500", 1, 20000, "sessions with other hosts at a time"),
+	CONF_COUNT(struct relayd_conf, site_connections_max,
+	    "site-connections-max", "20", 1, 10000,
+	    "of them, with the hosts of one domain"),
+	CONF_COUNT(struct relayd_conf, recipients_max, "recipients-max", "100",
+	    1, 500, "recipients of one transaction"),
+	CONF_COUNT(struct relayd_conf, session_messages_max,
+	    "session-messages-max", "100", 1, 100000,
+	    "messages of one session"),
+	/* RFC 5321 section 6.3 asks for 100 or more. */
+	CONF_COUNT(struct relayd_conf, hops_max, "hops-max", "100", 10, 1000,
+	    "a message with so many Received fields is in a loop"),
+	CONF_SECONDS(struct relayd_conf, connect_wait, "connect-wait", "30s", 1,
+	    600, "a host must take the connection within this"),
+	/* RFC 5321 section 4.5.3.2: five minutes for most, ten for the dot. */
+	CONF_SECONDS(struct relayd_conf, answer_wait, "answer-wait", "5m", 1,
+	    3600, "a host must answer a command within this"),
+	CONF_SECONDS(struct relayd_conf, data_wait, "data-wait", "10m", 1, 3600,
+	    "a host must answer the end of the message within this"),
+	CONF_SECONDS(struct relayd_conf, dns_wait, "dns-wait", "20s", 1, 600,
+	    "the DNS must answer within this"),
+	CONF_COUNT(struct relayd_conf, port, "port", "25", 1, 65535,
+	    "port of other hosts"),
+	CONF_BOOL(struct relayd_conf, private_addresses, "private-addresses",
+	    "no", "connect to mail hosts with private addresses"),
+	CONF_BOOL(struct relayd_conf, dnssec, "dnssec", "yes",
+	    "validate answers of the DNS; read at the start"),
+	CONF_STRINGS(struct relayd_conf, resolvers, "resolvers",
+	    "servers that are asked instead of the roots; read at the start"),
+	CONF_STRINGS(struct relayd_conf, trust_anchors, "trust-anchors",
+	    "DS or DNSKEY records instead of the root's; read at the start"),
+	CONF_STRINGS(struct relayd_conf, transports, "transports",
+	    "next hops by domain, instead of the DNS"),
+};
+
+const struct conf_section relayd_section = {
+	.name = "relayd",
+	.keys = relayd_keys,
+	.keys_len = sizeof(relayd_keys) / sizeof(relayd_keys[0]),
+	.size = sizeof(struct relayd_conf),
+};
