@@ -276,6 +276,8 @@ choose(
 {
 	size_t kept = 0;
 
+	if (g->count == 0)
+		return;
 	qsort(g->items, g->count, sizeof(*g->items), by_message);
 	for (size_t i = 0; i < g->count; i++) {
 		if (is_live(live, g->items[i].base) ||

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """hikyaku mailbox: what is there, its repair, backups and their return."""
 
+import imaplib
 import mailbox
 import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
+from peers import Dovecot, PeerMissing
 
 HANAKO, TARO, JIRO = ("%s@aozora.example" % name
                       for name in ("hanako", "taro", "jiro"))
@@ -73,6 +76,15 @@ def filled(platform):
     platform.wait_placed()
     fill(platform, HANAKO)
     return platform
+
+
+def flags_of(lines):
+    """{uid: flags} of a FETCH."""
+    found = {}
+    for line in lines:
+        flags = set(re.search(rb"FLAGS \(([^)]*)\)", line)[1].split())
+        found[int(re.search(rb"UID (\d+)", line)[1])] = flags - {b"\\Recent"}
+    return found
 
 
 def numbers(text):
@@ -305,3 +317,47 @@ def test_fsck(filled):
     assert "maildirsize: said" in filled.hikyaku(
         "mailbox", "fsck", HANAKO).stdout
     assert "all is well" in filled.hikyaku("mailbox", "fsck", HANAKO).stdout
+
+
+@pytest.mark.root_only
+@pytest.mark.plain_only
+def test_dovecot_serves_a_backup_and_its_tree_comes_in(filled, tmp_path):
+    """The backup as it stands is Dovecot's Maildir; and what Dovecot keeps is
+    restored with its UIDs, flags and keywords, also into another brand."""
+    target = str(tmp_path / "hanako")
+    filled.hikyaku("mailbox", "backup", HANAKO, target)
+    with filled.imap(HANAKO) as imap:
+        imap.select("INBOX", readonly=True)
+        ours = imap.uid("FETCH", "1:*", "FLAGS")[1]
+    validity = state(filled, HANAKO)[0]
+    try:
+        dovecot = Dovecot()
+    except PeerMissing as e:
+        assert os.environ.get("CI") != "true", str(e)
+        pytest.skip(str(e))
+    home = dovecot.root.path("/srv/mail/hanako")
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(target, home / "Maildir")
+    subprocess.run(["chown", "-R", "61003:61003", home], check=True)
+    with dovecot:
+        imap = imaplib.IMAP4("127.0.0.1", dovecot.ports["imap"], timeout=60)
+        imap.login("hanako", dovecot.password)
+        imap.select("INBOX")
+        assert int(imap.response("UIDVALIDITY")[1][0]) == validity
+        theirs = imap.uid("FETCH", "1:*", "FLAGS")[1]
+        assert flags_of(theirs) == flags_of(ours)
+        assert WORK.encode() in b"".join(
+            line.replace(b".", b"/") for line in imap.list()[1])
+        first = min(flags_of(theirs))
+        imap.uid("STORE", str(first), "+FLAGS", "(theirs)")
+        imap.append("INBOX", r"(\Seen)", None, b"Subject: dovecot\r\n\r\nx\r\n")
+        wanted = flags_of(imap.uid("FETCH", "1:*", "FLAGS")[1])
+        imap.logout()
+        told = numbers(filled.hikyaku(
+            "mailbox", "restore", "ken@midori.example",
+            str(home / "Maildir")).stdout)
+    assert told["under a new UID"] == 0, told
+    with filled.imap("ken@midori.example") as imap:
+        imap.select("INBOX", readonly=True)
+        assert int(imap.response("UIDVALIDITY")[1][0]) == validity
+        assert flags_of(imap.uid("FETCH", "1:*", "FLAGS")[1]) == wanted
