@@ -27,11 +27,20 @@ _hikyaku() {
 	fi
 	case $command in
 	tenant | domain | account | group | class | admin | passwd) ;;
+	mailbox | store) ;;
 	*) return ;;
 	esac
 	if ((COMP_CWORD == at + 1)) && [[ $command != passwd ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_hikyaku_words \
 		    "$program" "$command")" -- "$cur")
+		return
+	fi
+	if [[ $command == mailbox || $command == store ]]; then
+		# Addresses it does not know; directories and mboxes it does.
+		case $verb in
+		backup | restore | export | import)
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+		esac
 		return
 	fi
 	common='--as --password-file --tenant --quiet'

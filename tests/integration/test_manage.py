@@ -85,6 +85,9 @@ def test_completion(platform):
     assert complete("account", "set", "a@b.example", "--spam-l") == {
         "--spam-level"}
     assert complete("account", "import", "--dr") == {"--dry-run"}
+    assert complete("mailbox", "un") == {"undelete"}
+    assert {"status", "fsck", "backup", "restore"} <= complete("mailbox", "")
+    assert complete("store", "p") == {"purge"}
 
 
 # ---- a brand from nothing ------------------------------------------------------
