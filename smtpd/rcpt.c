@@ -270,6 +270,10 @@ rcpt_take(struct smtp_session *s, struct span address, struct span argument,
 		return;
 	switch (smtp_recipient_take(s, address, rcpt, resolution)) {
 	case SMTP_RECIPIENT_TAKEN:
+		/* One brand's mail, and what its milters take for it, is on
+		 * that brand's budget of workers. */
+		if (s->transaction->recipients_len == 1 && tenant[0] != '\0')
+			conn_tenant(s->conn, tenant);
 		smtp_chain_rcpt_taken(s->chain);
 		smtp_reply(s, 250, "2.1.5", "Ok");
 		return;

@@ -265,6 +265,25 @@ class Senders:
             thread.join(30)
 
 
+def test_a_tenants_milter_that_hangs_holds_its_own_mail_only(chain):
+    """It may take as many workers as a brand may have, and no more."""
+    chain.use("one", "two", one=AOZORA + " content-wait = 4s", two=MIDORI)
+    chain.one.script(("eom", "sleep", 8000))
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(session(chain)) for _ in range(24)]
+        for w in waiting:
+            envelope(w, HANAKO)
+            assert w.smtp(b"DATA")[0] == 354
+        for w in waiting:
+            w.send(MESSAGE + b".\r\n")
+        chain.one.wait("eom", 5)
+        start = time.monotonic()
+        assert send(chain, YUKI)[0] == 250
+        assert time.monotonic() - start < 3
+        chain.one.stop()  # whom they wait for; the test does not
+    assert len(inbox(chain)) == 1
+
+
 def subjects(chain, login):
     return sorted(email.message_from_bytes(m)["Subject"]
                   for m in inbox(chain, login))
