@@ -53,7 +53,8 @@ static const char *const file_calls[] = { "access", "chmod", "copy_file_range",
 
 /* Sockets of its own, and acting for a tenant on files (deliveryd). */
 static const char *const network_calls[] = { "bind", "chown", "connect",
-	"fchown", "fchownat", "listen", "setfsgid", "setfsuid", NULL };
+	"fchown", "fchownat", "getpriority", "listen", "setfsgid", "setfsuid",
+	"setpriority", NULL };
 
 #endif
 

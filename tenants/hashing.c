@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tenants/hashing.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/reactor.h"
 
 enum {
 	THREADS_MAX = 64,
-	BUCKETS = 256
+	BUCKETS = 256,
+	YIELD = 10 /* of nice */
 };
 
 struct task {
@@ -30,13 +33,15 @@ struct tasks {
 struct queue {
 	struct queue *bucket_next, *ring_next;
 	char tenant[TENANT_NAME_MAX + 1];
-	struct tasks tasks[2]; /* without and with a mark */
+	struct tasks tasks;
 	unsigned running;
 	bool in_ring;
 };
 
-struct hashing {
+/* Threads and who waits for them. */
+struct pool {
 	unsigned threads_max, running_max, waiting_max, wait_ms;
+	bool yields; /* its threads give way to all others */
 	pthread_t threads[THREADS_MAX];
 	unsigned threads_len;
 	pthread_mutex_t lock; /* guards all below */
@@ -47,11 +52,32 @@ struct hashing {
 	bool ending;
 };
 
+/* What has no mark, and what has. */
+struct hashing {
+	struct pool *pools[2];
+};
+
+static struct pool *
+pool_new(unsigned threads, unsigned waiting, unsigned wait_ms)
+{
+	struct pool *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	h->threads_max = threads;
+	h->running_max = threads < 2 ? 1 : threads / 2;
+	h->waiting_max = waiting;
+	h->wait_ms = wait_ms;
+	(void)pthread_mutex_init(&h->lock, NULL);
+	(void)pthread_cond_init(&h->added, NULL);
+	return h;
+}
+
 int
 hashing_new(unsigned threads, unsigned waiting, unsigned wait_ms,
     struct hashing **hashing_out, struct err *err)
 {
-	struct hashing *h = calloc(1, sizeof(*h));
+	CLEANUP(hashing_free) struct hashing *h = calloc(1, sizeof(*h));
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (h == NULL)
@@ -61,20 +87,21 @@ hashing_new(unsigned threads, unsigned waiting, unsigned wait_ms,
 	/* With one alone, a tenant could keep it from all others. */
 	if (threads < 2)
 		threads = 2;
-	h->threads_max = threads > THREADS_MAX ? THREADS_MAX : threads;
-	h->running_max = h->threads_max / 2;
-	h->waiting_max = waiting;
-	h->wait_ms = wait_ms;
-	(void)pthread_mutex_init(&h->lock, NULL);
-	(void)pthread_cond_init(&h->added, NULL);
-	*hashing_out = h;
+	if (threads > THREADS_MAX)
+		threads = THREADS_MAX;
+	h->pools[0] = pool_new(threads, waiting, wait_ms);
+	h->pools[1] = pool_new(threads / 2, waiting, wait_ms);
+	if (h->pools[0] == NULL || h->pools[1] == NULL)
+		return err_set(err, ERR_TEMP, "out of memory");
+	h->pools[1]->yields = true;
+	*hashing_out = STEAL(h);
 	return 0;
 }
 
 /* ---- queues ------------------------------------------------------------- */
 
 static struct queue **
-queue_find(struct hashing *h, const char *tenant)
+queue_find(struct pool *h, const char *tenant)
 {
 	uint32_t hash = 2166136261u;
 	struct queue **at;
@@ -88,7 +115,7 @@ queue_find(struct hashing *h, const char *tenant)
 }
 
 static struct queue *
-queue_of(struct hashing *h, const char *tenant)
+queue_of(struct pool *h, const char *tenant)
 {
 	struct queue **at = queue_find(h, tenant), *q = *at;
 
@@ -105,11 +132,11 @@ queue_of(struct hashing *h, const char *tenant)
 static bool
 queue_waits(const struct queue *q)
 {
-	return q->tasks[0].len > 0 || q->tasks[1].len > 0;
+	return q->tasks.len > 0;
 }
 
 static void
-queue_enter_ring(struct hashing *h, struct queue *q)
+queue_enter_ring(struct pool *h, struct queue *q)
 {
 	if (q->in_ring || q->running >= h->running_max || !queue_waits(q))
 		return;
@@ -123,7 +150,7 @@ queue_enter_ring(struct hashing *h, struct queue *q)
 }
 
 static void
-queue_release(struct hashing *h, struct queue *q)
+queue_release(struct pool *h, struct queue *q)
 {
 	if (q->running > 0 || queue_waits(q))
 		return;
@@ -153,9 +180,10 @@ tasks_take(struct tasks *t)
 }
 
 int
-hashing_add(struct hashing *h, const struct turn *turn,
+hashing_add(struct hashing *hashing, const struct turn *turn,
     void (*run)(void *arg, bool in_time), void *arg, struct err *err)
 {
+	struct pool *h = hashing->pools[turn->marked];
 	CLEANUP(mem_free) struct task *task = calloc(1, sizeof(*task));
 	struct queue *q = NULL;
 	bool full = false;
@@ -168,11 +196,9 @@ hashing_add(struct hashing *h, const struct turn *turn,
 	(void)pthread_mutex_lock(&h->lock);
 	q = queue_of(h, turn->tenant);
 	if (q != NULL) {
-		struct tasks *tasks = &q->tasks[turn->marked];
-
-		full = tasks->len >= h->waiting_max;
+		full = q->tasks.len >= h->waiting_max;
 		if (!full) {
-			tasks_add(tasks, STEAL(task));
+			tasks_add(&q->tasks, STEAL(task));
 			queue_enter_ring(h, q);
 			(void)pthread_cond_signal(&h->added);
 		}
@@ -191,7 +217,7 @@ hashing_add(struct hashing *h, const struct turn *turn,
 
 /* The next task and whose it is; NULL: the end. */
 static struct task *
-task_next(struct hashing *h, struct queue **q_out)
+task_next(struct pool *h, struct queue **q_out)
 {
 	struct queue *q;
 
@@ -204,16 +230,20 @@ task_next(struct hashing *h, struct queue **q_out)
 	q->in_ring = false;
 	q->running++;
 	*q_out = q;
-	return tasks_take(&q->tasks[q->tasks[0].len == 0]);
+	return tasks_take(&q->tasks);
 }
 
 static void *
 thread_main(void *arg)
 {
-	struct hashing *h = arg;
+	struct pool *h = arg;
 	struct queue *q = NULL;
 	struct task *task;
 
+	/* The calling thread's own; a guess must not slow a session down. */
+	errno = 0; /* -1 is a priority, too */
+	if (h->yields && nice(YIELD) == -1 && errno != 0)
+		log_warning(&log_process, "no lower priority for guesses");
 	(void)pthread_mutex_lock(&h->lock);
 	while ((task = task_next(h, &q)) != NULL) {
 		/* Another thread may go on with the same tenant. */
@@ -230,8 +260,8 @@ thread_main(void *arg)
 	return NULL;
 }
 
-int
-hashing_start(struct hashing *h, struct err *err)
+static int
+pool_start(struct pool *h, struct err *err)
 {
 	while (h->threads_len < h->threads_max) {
 		if (pthread_create(
@@ -242,6 +272,14 @@ hashing_start(struct hashing *h, struct err *err)
 	return 0;
 }
 
+int
+hashing_start(struct hashing *h, struct err *err)
+{
+	return pool_start(h->pools[0], err) == -1
+		   ? -1
+		   : pool_start(h->pools[1], err);
+}
+
 static void
 queues_end(struct queue *q)
 {
@@ -249,8 +287,7 @@ queues_end(struct queue *q)
 		struct queue *next = q->bucket_next;
 
 		while (queue_waits(q)) {
-			struct task *task =
-			    tasks_take(&q->tasks[q->tasks[0].len == 0]);
+			struct task *task = tasks_take(&q->tasks);
 
 			task->run(task->arg, false);
 			free(task);
@@ -260,8 +297,8 @@ queues_end(struct queue *q)
 	}
 }
 
-void
-hashing_free(struct hashing *h)
+static void
+pool_free(struct pool *h)
 {
 	if (h == NULL)
 		return;
@@ -275,5 +312,15 @@ hashing_free(struct hashing *h)
 		queues_end(h->buckets[i]);
 	(void)pthread_cond_destroy(&h->added);
 	(void)pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+void
+hashing_free(struct hashing *h)
+{
+	if (h == NULL)
+		return;
+	pool_free(h->pools[0]);
+	pool_free(h->pools[1]);
 	free(h);
 }

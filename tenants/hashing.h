@@ -5,9 +5,11 @@
  *
  * A few threads compute them; tenants take turns, and one tenant never has
  * more than half of the threads.  Who waits, waits in its tenant's queue and
- * holds no thread.  What has no mark against it goes before what has (a client
- * or an account that failed lately), so that a tenant under attack still lets
- * its own people in.  Nobody is kept waiting for longer than its client does.
+ * holds no thread.  What has a mark against it (a client or an account that
+ * failed lately) has threads of its own, half as many, that give way to
+ * whatever else the machine does: a tenant under attack still lets its own
+ * people in, and guesses slow nobody down.  Nobody is kept waiting for longer
+ * than its client does.
  */
 #ifndef HK_TENANTS_HASHING_H
 #define HK_TENANTS_HASHING_H
@@ -21,7 +23,7 @@
 struct hashing;
 
 /*
- * threads: 0, one a processor, but two at least.  waiting: how many of one
+ * threads: 0, one a processor, but two at least, for what has no mark.  waiting: how many of one
  * tenant may wait, of those with a mark and of those without; wait_ms: how
  * long.
  */

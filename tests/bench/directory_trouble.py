@@ -205,15 +205,17 @@ class Mail(threading.Thread):
             self.read += 1
         except poplib.error_proto as error:
             self.wrong.append("login of %s: %s" % (to, error))
-        with contextlib.suppress(poplib.error_proto):
-            stranger = name(self.people, self.unknown + number)
-            try:
-                self.people.platform.pop(stranger)
-            except poplib.error_proto as error:
-                if "SYS/TEMP" not in str(error):
-                    self.wrong.append("login of %s: %s" % (stranger, error))
-                raise
-            self.wrong.append("login of %s" % stranger)
+        if not self.people.all_known:
+            self.stranger(name(self.people, self.unknown + number))
+
+    def stranger(self, login):
+        """Somebody whom tenantd has never met."""
+        try:
+            self.people.platform.pop(login).quit()
+            self.wrong.append("login of %s" % login)
+        except poplib.error_proto as error:
+            if "SYS/TEMP" not in str(error):
+                self.wrong.append("login of %s: %s" % (login, error))
 
     def run(self):
         number = 0

@@ -87,6 +87,7 @@ class Crowd:
         self.platform = Platform(root, build, settings=settings)
         self.schemes = schemes
         self.top = TOP
+        self.all_known = False  # tenantd was asked for each of them
         self.load_seconds = 0.0
 
     def hashes(self):

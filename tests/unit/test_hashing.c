@@ -122,23 +122,30 @@ test_a_tenant_has_half(void **state)
 }
 
 static void
-test_marked_go_last(void **state)
+test_marked_are_apart(void **state)
 {
 	struct hashing *h;
 	struct stage s;
-	struct actor first = { &s, "held", true };
-	struct actor marked = { &s, "marked", false };
+	struct actor guess = { &s, "guess", true };
+	struct actor more = { &s, "more", false };
 	struct actor clean = { &s, "clean", false };
 
 	(void)state;
 	begin(&h, &s, 10, 10000);
-	assert_int_equal(add(h, "aozora", false, &first), 0);
-	stage_wait_log(&s, "held ");
-	assert_int_equal(add(h, "aozora", true, &marked), 0);
-	assert_int_equal(add(h, "aozora", false, &clean), 0);
+	assert_int_equal(add(h, "aozora", true, &guess), 0);
+	stage_wait_log(&s, "guess ");
+	/* Guesses wait for each other, whoever's they are, */
+	assert_int_equal(add(h, "midori", true, &more), 0);
+	/* and nobody else does, of the same tenant either. */
+	for (unsigned i = 1; i <= 4; i++) {
+		assert_int_equal(
+		    add(h, i % 2 == 0 ? "aozora" : "midori", false, &clean), 0);
+		stage_wait_done(&s, i);
+	}
+	assert_string_equal(s.log, "guess clean clean clean clean ");
 	stage_open(&s);
-	stage_wait_done(&s, 3);
-	assert_string_equal(s.log, "held clean marked ");
+	stage_wait_done(&s, 6);
+	assert_string_equal(s.log, "guess clean clean clean clean more ");
 	hashing_free(h);
 }
 
@@ -214,7 +221,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_tenant_has_half),
-		cmocka_unit_test(test_marked_go_last),
+		cmocka_unit_test(test_marked_are_apart),
 		cmocka_unit_test(test_queues_are_bounded),
 		cmocka_unit_test(test_too_late),
 		cmocka_unit_test(test_end),
