@@ -230,6 +230,17 @@ def test_owners_act_as_anybody_of_theirs(platform):
     assert "as another" not in platform.log_since(mark)
 
 
+def test_not_with_an_app_password(platform):
+    """What opens one program's mail opens nobody else's."""
+    secret = platform.hikyaku("passwd", ADMIN, "--app", "telephone",
+                              "--quiet").stdout.strip()
+    eventually(lambda: imap(platform, "", ADMIN, secret), is_ok)
+    mark = platform.log_mark()
+    assert is_wrong(imap(platform, HANAKO, ADMIN, secret))
+    platform.wait_log("login as another refused", mark)
+    assert is_ok(imap(platform, HANAKO, ADMIN))
+
+
 def test_doors_that_are_closed(platform):
     """To whom acts, and to whom it acts as: that is no wrong password."""
     for target in ("suspended@aozora.example", "nologin@aozora.example"):
