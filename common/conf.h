@@ -89,7 +89,7 @@ struct conf_section {
 /*
  * Known sections: listen NAME, tls, users, metrics, tenantd, smtpd, deliveryd,
  * relayd, pop3d, imapd, manage, store, antivirus, quarantine, forward,
- * milter NAME
+ * autoreply, milter NAME
  * (conf_outline.c has the list); any other is refused.
  */
 

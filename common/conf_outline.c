@@ -7,7 +7,8 @@
 
 const char *const conf_section_names[] = { "listen", "tls", "users", "metrics",
 	"tenantd", "smtpd", "deliveryd", "relayd", "pop3d", "imapd", "manage",
-	"store", "antivirus", "quarantine", "forward", "milter", NULL };
+	"store", "antivirus", "quarantine", "forward", "autoreply", "milter",
+	NULL };
 
 enum token_type {
 	TOKEN_WORD,

@@ -8,4 +8,4 @@ dist_man_MANS += man/hash-password.8 man/hikyaku-directory.7 man/tenantd.8
 dist_man_MANS += man/milter-check.8 man/smtpd.8
 dist_man_MANS += man/hikyaku-queue.1 man/hikyaku-queue.5 man/relayd.8
 dist_man_MANS += man/hikyaku-rules.7
-dist_man_MANS += man/antivirus.8 man/hikyaku-filters.7 man/quarantine.8 man/forward.8
+dist_man_MANS += man/antivirus.8 man/hikyaku-filters.7 man/quarantine.8 man/forward.8 man/autoreply.8

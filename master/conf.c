@@ -37,6 +37,8 @@ static const struct conf_key users_keys[] = {
 	    struct users_conf, antivirus, "antivirus", NULL, "of antivirus"),
 	CONF_STRING(
 	    struct users_conf, quarantine, "quarantine", NULL, "of quarantine"),
+	CONF_STRING(
+	    struct users_conf, autoreply, "autoreply", NULL, "of autoreply"),
 	CONF_STRING(struct users_conf, forward, "forward", NULL, "of forward"),
 };
 const struct conf_section users_section = { "users", users_keys,
@@ -76,7 +78,8 @@ check_listener_names(const struct master_conf *conf, struct err *err)
 			return err_set(err, ERR_SYNTAX,
 			    "%s: listen %s: no daemon serves it; expected one "
 			    "of mx, submission, submissions, pop3, pop3s, "
-			    "imap, imaps, lmtp, antivirus, quarantine, forward",
+			    "imap, imaps, lmtp, antivirus, quarantine, "
+			    "forward, autoreply",
 			    conf->file, name);
 	}
 	return 0;
@@ -269,6 +272,7 @@ user_of(const struct master_conf *conf, const struct service *service)
 		{ "antivirus", conf->users.antivirus, NULL },
 		{ "quarantine", conf->users.quarantine, NULL },
 		{ "forward", conf->users.forward, NULL },
+		{ "autoreply", conf->users.autoreply, NULL },
 		{ "pop3d", conf->users.pop3d, conf->users.gate },
 		{ "imapd", conf->users.imapd, conf->users.gate },
 	};

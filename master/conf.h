@@ -16,7 +16,7 @@
 
 struct users_conf {
 	char *gate, *smtpd, *deliveryd, *relayd, *tenantd, *pop3d, *imapd,
-	    *metricsd, *antivirus, *quarantine, *forward;
+	    *metricsd, *antivirus, *quarantine, *forward, *autoreply;
 };
 extern const struct conf_section users_section;
 

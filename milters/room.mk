@@ -4,6 +4,7 @@ milters_libmilters_a_SOURCES = \
 	milters/filter.c milters/filter.h \
 	milters/facts.c milters/facts.h \
 	milters/message.c milters/message.h \
+	milters/suppress.c milters/suppress.h \
 	milters/target.c milters/target.h \
 	milters/words.c milters/words.h
 
@@ -43,3 +44,17 @@ milters_forward_SOURCES = milters/forward.c \
 milters_forward_LDADD = milters/libmilters.a tenants/libtenants.a \
 	mime/libmime.a common/libcommon.a $(MILTER_LIBS) $(ICU_LIBS) \
 	$(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+
+daemon_PROGRAMS += milters/autoreply
+milters_autoreply_SOURCES = milters/autoreply.c \
+	milters/answered.c milters/answered.h \
+	milters/automatic.c milters/automatic.h \
+	milters/autoreply_conf.c milters/autoreply_conf.h
+milters_autoreply_LDADD = milters/libmilters.a tenants/libtenants.a \
+	mime/libmime.a common/libcommon.a $(BDB_LIBS) $(MILTER_LIBS) \
+	$(ICU_LIBS) $(OPENSSL_LIBS) $(CONFUSE_LIBS) $(SECCOMP_LIBS)
+
+unit_tests += tests/unit/test_suppress
+tests_unit_test_suppress_SOURCES = tests/unit/test_suppress.c
+tests_unit_test_suppress_LDADD = milters/libmilters.a mime/libmime.a \
+	common/libcommon.a $(unit_ldadd)

@@ -11,6 +11,8 @@ static const char *const english[WORDS_END] = {
 	    "removed.\n"
 	    "Reason: %\n"
 	    "If you know the sender, ask for the mail in another form.\n",
+	[WORDS_NOTICE_SUBJECT] = "New mail from %",
+	[WORDS_NOTICE_TEXT] = "Subject: %\n",
 };
 
 static const char *const japanese[WORDS_END] = {
@@ -23,6 +25,8 @@ static const char *const japanese[WORDS_END] = {
 	    "理由: %\n"
 	    "差出人に心当たりがある場合は、別の形式での送付を依頼してくださ"
 	    "い。\n",
+	[WORDS_NOTICE_SUBJECT] = "新着メール: %",
+	[WORDS_NOTICE_TEXT] = "件名: %\n",
 };
 
 void

@@ -7,9 +7,13 @@
 #include "common/span.h"
 
 enum words {
-	/* the name of what was found stands in them */
+	/* of what was found, whose name stands in them */
 	WORDS_VIRUS_REMOVED,
 	WORDS_UNSCANNABLE_REMOVED,
+	/* the sender */
+	WORDS_NOTICE_SUBJECT,
+	/* the subject */
+	WORDS_NOTICE_TEXT,
 	WORDS_END,
 };
 

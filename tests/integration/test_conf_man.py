@@ -13,7 +13,8 @@ BUILD = pathlib.Path(os.environ.get("HK_BUILD", TOP / "build" / "check"))
 PROGRAMS = {"hikyakud": "master", "metricsd": "master", "tenantd": "tenants",
             "smtpd": "smtpd", "deliveryd": "delivery", "relayd": "delivery",
             "pop3d": "pop3d", "imapd": "imapd", "antivirus": "milters",
-            "quarantine": "milters", "forward": "milters"}
+            "quarantine": "milters", "forward": "milters",
+            "autoreply": "milters"}
 
 
 def documented():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Lists of senders, quarantine rules and forwarding, each recipient's own, and
-the whole chain by SMTP."""
+"""Lists of senders, quarantine rules, forwarding and automatic answers, each
+recipient's own, and the whole chain by SMTP."""
 
 import email
 import email.policy
@@ -31,7 +31,7 @@ SETTINGS = ("hkAllowSender", "hkDenySender", "hkDenyAction",
             "hkVirusAction")
 
 
-NAMES = ("antivirus", "quarantine", "forward")
+NAMES = ("antivirus", "quarantine", "forward", "autoreply")
 
 
 def chain(root):
@@ -98,6 +98,22 @@ def have(platform, **who):
                 break
             assert time.monotonic() < deadline, text
             time.sleep(0.05)
+
+
+def received(platform, login, count):
+    """The messages of an INBOX, once there are so many."""
+    deadline = time.monotonic() + 20
+    while True:
+        with platform.imap(login) as imap:
+            imap.select("INBOX")
+            numbers = imap.search(None, "ALL")[1][0].split()
+            if len(numbers) >= count:
+                assert len(numbers) == count
+                return [email.message_from_bytes(
+                    imap.fetch(n, "(RFC822)")[1][0][1],
+                    policy=email.policy.default) for n in numbers]
+        assert time.monotonic() < deadline, platform.log_tail()
+        time.sleep(0.1)
 
 
 def mail(sender="shop@shop.example", subject="sale"):
@@ -294,6 +310,90 @@ def test_circles_end(filters):
         assert got.added == {"<%s>" % KEN: {"TRACE": "forward=loop kept"}}
     assert re.search(r'loop cut id=\S+ recipient="%s" rule=0 targets=0 '
                      r'loops=1 kept=yes' % KEN, filters.log())
+
+
+def letter(sender=YUKI, to=HANAKO, fields=""):
+    return ("From: %s\r\nTo: %s\r\nSubject: =?UTF-8?B?6KuL5rGC5pu4?=\r\n"
+            "Message-ID: <one@midori.example>\r\n%s\r\nhello\r\n" % (
+                sender, to, fields)).encode()
+
+
+AWAY = {"hkAutoReply": "TRUE", "hkAutoReplyText": "不在です。",
+        "hkAutoReplySubject": "留守"}
+
+
+def test_auto_reply(filters):
+    """Once for each sender, marked as what it is, and a notice."""
+    filters.empty(YUKI)
+    have(filters, hanako=AWAY,
+         taro={"hkAutoReply": "TRUE", "hkAutoReplyText": "away"},
+         jiro={"hkNotice": "TRUE", "hkNoticeTo": KEN})
+    with filters.mta("autoreply") as mta:
+        got = mta.message(letter(), sender=YUKI, rcpts=[HANAKO, TARO])
+        assert got.added == {
+            "<%s>" % HANAKO: {"TRACE": "autoreply=sent notice=off"},
+            "<%s>" % TARO: {
+                "TRACE": "autoreply=not addressed notice=off"}}
+        got = mta.message(letter(), sender="YUKI@midori.example",
+                          rcpts=[HANAKO])
+        assert got.of(HANAKO)["TRACE"] == "autoreply=not again notice=off"
+        # Without a subject of its own it has the mail's.
+        got = mta.message(letter(to=TARO), sender=YUKI, rcpts=[TARO])
+        assert got.of(TARO)["TRACE"] == "autoreply=sent notice=off"
+        # One of the addresses in alias domains and groups will do.
+        got = mta.message(letter(to=JIRO), sender=YUKI, rcpts=[JIRO])
+        assert got.of(JIRO)["TRACE"] == "autoreply=off notice=sent"
+    first, second = sorted(received(filters, YUKI, 2),
+                           key=lambda m: m["From"])
+    assert first["From"] == HANAKO and first["To"] == YUKI
+    assert first["Subject"] == "留守"
+    assert first["Return-Path"] == "<>"
+    assert first["Auto-Submitted"] == "auto-replied"
+    assert first["In-Reply-To"] == "<one@midori.example>"
+    assert first.get_content().split() == ["不在です。"]
+    assert second["Subject"] == "Auto: 請求書"
+    notice, = received(filters, KEN, 1)
+    assert notice["Auto-Submitted"] == "auto-generated"
+    assert YUKI in notice["Subject"]
+    assert "請求書" in notice.get_content()
+    assert len(notice.get_content()) < 100
+    # The notice itself, come to somebody who is away, is not answered: two
+    # automatons facing each other fall silent.
+    with filters.mta("autoreply") as mta:
+        got = mta.message(bytes(notice), sender="", rcpts=[HANAKO])
+        assert got.of(HANAKO)["TRACE"] == "autoreply=no (bounce)"
+        got = mta.message(bytes(first), sender=YUKI, rcpts=[HANAKO])
+        assert got.of(HANAKO)["TRACE"] == "autoreply=no (automatic)"
+    filters.empty(KEN)
+    filters.empty(YUKI)
+
+
+def test_whom_nobody_answers(filters):
+    have(filters, hanako=AWAY,
+         taro={**AWAY, "hkAutoReplyStart": "20200101000000Z",
+               "hkAutoReplyEnd": "20200201000000+0900"},
+         jiro={**AWAY, "hkAutoReplyStart": "20990101000000+0900"})
+    ken = {"sender": KEN, "rcpts": [HANAKO]}
+    cases = (
+        (letter(), {"sender": "", "rcpts": [HANAKO]}, "no (bounce)"),
+        (letter(), {"sender": "noreply@x.example", "rcpts": [HANAKO]},
+         "no (role)"),
+        (letter(fields="List-Id: <a.b>\r\n"), ken, "no (list)"),
+        (letter(fields="Precedence: bulk\r\n"), ken, "no (bulk)"),
+        (letter(fields="Auto-Submitted: auto-replied\r\n"), ken,
+         "no (automatic)"),
+        (letter(), {"sender": HANAKO, "rcpts": [HANAKO]}, "no (oneself)"),
+        (letter(), {**ken, "dispositions": "1 FOLDER=Junk"},
+         "no (held back)"),
+        (letter(to=YUKI), ken, "not addressed notice=off"),
+    )
+    with filters.mta("autoreply") as mta:
+        for octets, how, trace in cases:
+            got = mta.message(octets, **how)
+            assert got.of(HANAKO)["TRACE"] == "autoreply=" + trace
+        for who in (TARO, JIRO):
+            got = mta.message(letter(to=who), sender=KEN, rcpts=[who])
+            assert got.of(who)["TRACE"] == "autoreply=not now notice=off"
 
 
 def mailbox(platform, login, folder="INBOX"):

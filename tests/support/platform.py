@@ -52,7 +52,7 @@ TLS_SERVICES = ("submissions", "pop3s", "imaps")
 UIDS = {"smtpd": 62101, "deliveryd": 62102, "tenantd": 62103,
         "pop3d": 62104, "imapd": 62105, "metricsd": 62106, "antivirus": 62107,
         "quarantine": 62108,
-        "forward": 62109, "relayd": 62110}
+        "forward": 62109, "relayd": 62110, "autoreply": 62111}
 TENANT_UIDS = {"aozora": 200001, "midori": 200002}
 
 

@@ -200,7 +200,7 @@ test_errors_name_the_place(void **state)
 		    "f:1: smptd: no such section; expected one of listen, tls, "
 		    "users, metrics, tenantd, smtpd, deliveryd, relayd, "
 		    "pop3d, imapd, manage, store, antivirus, quarantine, "
-		    "forward, milter" },
+		    "forward, autoreply, milter" },
 		{ SPAN("smtpd mx = 3"),
 		    "f:1: smtpd: mx; expected \"=\" and a value, or \"{\"" },
 		{ SPAN("smtpd { name = \"abc\n }"),

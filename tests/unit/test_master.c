@@ -133,6 +133,7 @@ test_services_may_what_the_design_says(void **state)
 		{ "antivirus", MAY_TENANTD, false },
 		{ "quarantine", MAY_TENANTD, false },
 		{ "forward", MAY_TENANTD, false },
+		{ "autoreply", MAY_TENANTD | MAY_RELAYD, false },
 		{ "metricsd", MAY_METRICS, false },
 	};
 
