@@ -23,9 +23,9 @@
 struct hashing;
 
 /*
- * threads: 0, one a processor, but two at least, for what has no mark.  waiting: how many of one
- * tenant may wait, of those with a mark and of those without; wait_ms: how
- * long.
+ * threads: 0, one a processor, but two at least, for what has no mark. waiting:
+ * how many of one tenant may wait, of those with a mark and of those without;
+ * wait_ms: how long.
  */
 int hashing_new(unsigned threads, unsigned waiting, unsigned wait_ms,
     struct hashing **hashing_out, struct err *err);
