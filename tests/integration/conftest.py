@@ -33,6 +33,9 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "plain_only: measures what a sanitizer distorts, or is "
         "too slow under one")
+    config.addinivalue_line(
+        "markers", "alone: measures times or memory, so that no other test "
+        "may run beside it")
     config.addinivalue_line("markers", "root_only: needs hikyakud as root")
 
 

@@ -21,7 +21,8 @@ import sides  # noqa: E402
 from peers import PeerMissing  # noqa: E402
 from support import certs  # noqa: E402
 
-pytestmark = [pytest.mark.plain_only, pytest.mark.root_only]
+pytestmark = [pytest.mark.plain_only, pytest.mark.root_only,
+              pytest.mark.alone]
 
 
 class DovecotSide(sides.Side):

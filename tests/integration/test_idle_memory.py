@@ -89,6 +89,7 @@ def idle_session(platform, context):
 
 
 @pytest.mark.plain_only
+@pytest.mark.alone
 def test_idle_sessions(make_platform, descriptors, record_property):
     platform = make_platform({"imapd": ["client-connections-max = 0"]})
     platform.ldap("ldapmodify", "dn: cn=basic,ou=classes,ou=platform,"

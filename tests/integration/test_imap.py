@@ -564,6 +564,7 @@ def test_idle(box, dial):
     assert box.answer(tag)[1].startswith(b"BAD")
 
 
+@pytest.mark.alone
 def test_idle_delivery(dial, platform):
     """A delivery reaches an idling client soon after its 250."""
     if SERVICE != "imaps":

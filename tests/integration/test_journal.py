@@ -209,6 +209,7 @@ def test_restart_finishes_what_waits(power_platform):
     platform.wait_log(r"warning: messages were on their way count=\d")
 
 
+@pytest.mark.alone
 def test_who_waits_is_told_soon(platform):
     """IDLE hears of a message within 200 ms of its 250, also when there is
     more to do than one message."""

@@ -12,6 +12,8 @@ from conftest import BUILD, _finish, _make
 from support import crowd
 from support.platform import PASSWORD
 
+pytestmark = pytest.mark.alone
+
 ACCOUNTS, TENANTS = 160, 2
 SETTINGS = {"tenantd": [
     "penalty-account-lock = 6", "penalty-half-life = 1h",
