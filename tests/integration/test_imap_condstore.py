@@ -269,13 +269,23 @@ def test_resync(quick, dial):
 # ---- over the end of the process ----------------------------------------------
 
 
-def away(platform, *sessions):
-    """The clients go, and the process that served them, in order."""
-    for session in sessions:
-        session.cmd(b"LOGOUT")
-        session.close()
-    time.sleep(0.3)
-    platform.kill("imapd session", signal.SIGKILL)
+def kill(platform):
+    """The session processes end; who logs in later meets none of them."""
+    killed = set(platform.kill("imapd session", signal.SIGKILL))
+    deadline = time.monotonic() + 10
+    while killed & set(platform.pids("imapd session")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def away(platform, session):
+    """The client goes, and then the process that served it, in order."""
+    mark = platform.log_mark()
+    session.cmd(b"LOGOUT")
+    session.close()
+    platform.wait_log("imapd.*session ended", mark)
+    time.sleep(0.3)  # what it saved is there
+    kill(platform)
 
 
 def test_restart_changes_nothing(platform, quick, dial):
@@ -317,7 +327,7 @@ def test_killed_tells_all(platform, quick, dial):
     quick.ok(b"SELECT box")
     quick.ok(b"STORE 1 +FLAGS (\\Flagged)")
     told = max(modseqs(quick.ok(b"FETCH 1:6 MODSEQ")).values())
-    platform.kill("imapd session", signal.SIGKILL)
+    kill(platform)
     quick.close()
     again = dial()
     again.ok(b"ENABLE QRESYNC")

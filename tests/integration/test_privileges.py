@@ -76,7 +76,8 @@ def test_uids(mailboxes):
         else:
             assert uids[0] == str(UIDS[name]), (name, uids)
     # Filters run where the configuration names them.
-    assert seen == set(UIDS) - {"antivirus", "quarantine", "forward"}
+    assert seen == set(UIDS) - {"antivirus", "quarantine", "forward",
+                                "autoreply"}
 
 
 @pytest.mark.root_only
