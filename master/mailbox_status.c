@@ -255,20 +255,32 @@ print_count(const char *mailbox, uint64_t count, const char *what)
 	(void)printf(": %" PRIu64 " %s\n", count, what);
 }
 
+/* What fsck mends, with whether it did. */
 static void
-print_found(const char *mailbox, const struct fsck_result *r)
+print_mended(
+    const char *mailbox, uint64_t count, const char *what, bool repair)
 {
-	print_count(mailbox, r->no_list && r->messages > 0,
-	    "dovecot-uidlist without a good header (mended)");
-	print_count(mailbox, r->torn,
-	    "torn line at the end of dovecot-uidlist (mended)");
-	print_count(
-	    mailbox, r->broken, "broken line in dovecot-uidlist (mended)");
-	print_count(mailbox, r->unlisted,
-	    "messages that dovecot-uidlist does not name (mended)");
-	print_count(
-	    mailbox, r->parts, "of new, cur and tmp are missing (mended)");
-	print_count(mailbox, r->leftovers, "old files in tmp (mended)");
+	if (count == 0)
+		return;
+	manage_print(stdout, span_str(mailbox));
+	(void)printf(": %" PRIu64 " %s%s\n", count, what,
+	    repair ? " (mended)" : "");
+}
+
+static void
+print_found(const char *mailbox, const struct fsck_result *r, bool repair)
+{
+	print_mended(mailbox, r->no_list && r->messages > 0,
+	    "dovecot-uidlist without a good header", repair);
+	print_mended(mailbox, r->torn,
+	    "torn line at the end of dovecot-uidlist", repair);
+	print_mended(
+	    mailbox, r->broken, "broken line in dovecot-uidlist", repair);
+	print_mended(mailbox, r->unlisted,
+	    "messages that dovecot-uidlist does not name", repair);
+	print_mended(
+	    mailbox, r->parts, "of new, cur and tmp are missing", repair);
+	print_mended(mailbox, r->leftovers, "old files in tmp", repair);
 	print_count(mailbox, r->doubled, "files with the name of another");
 	print_count(mailbox, r->wrong_size,
 	    "files of another size than their name tells");
@@ -317,7 +329,7 @@ check_mailboxes(struct visit *v, bool repair, bool *found_out, struct err *err)
 		if (mailbox_fsck(v->account, span_str(list.entries[i].name),
 			repair, &r, err) == -1)
 			return err_prefix(err, "%s", list.entries[i].name);
-		print_found(list.entries[i].name, &r);
+		print_found(list.entries[i].name, &r, repair);
 		*found_out = *found_out || fsck_found(&r);
 		messages += r.messages;
 	}

@@ -5,6 +5,7 @@ server, and rounds of it."""
 import contextlib
 import os
 import poplib
+import signal
 import time
 
 from support.databases import databases
@@ -55,9 +56,10 @@ def kill_within_a_session(d):
 
 def kill_all(d):
     """Every process at once, hikyakud first."""
-    for name in ("hikyakud", "pop3d", "imapd", "deliveryd", "smtpd",
-                 "tenantd", "metricsd"):
-        d.platform.kill(name)
+    d.platform.kill("hikyakud")
+    for pid in d.platform.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not d.platform.processes())
     d.platform.hikyaku("start")
 
