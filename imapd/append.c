@@ -51,6 +51,20 @@ is_append(struct span *in)
 	return span_eq_nocase(name, SPAN("APPEND"));
 }
 
+/* Out of the command's octets, which move while the rest is gathered. */
+static int
+keywords_keep(
+    struct imap_session *s, const struct imap_flags *flags, struct err *err)
+{
+	for (size_t i = 0; i < flags->keyword_count; i++) {
+		flags->keywords[i] =
+		    arena_copy(&s->arena, flags->keywords[i], err);
+		if (flags->keywords[i].p == NULL)
+			return -1;
+	}
+	return 0;
+}
+
 /* [SP flag-list] [SP date-time] SP, and the literal's "{". */
 static int
 options_parse(struct imap_session *s, struct span *in,
@@ -62,7 +76,8 @@ options_parse(struct imap_session *s, struct span *in,
 		struct imap_flags flags;
 
 		if (imap_flag_list_parse(in, &s->arena, &flags, err) == -1 ||
-		    imap_sp_parse(in, err) == -1)
+		    imap_sp_parse(in, err) == -1 ||
+		    keywords_keep(s, &flags, err) == -1)
 			return -1;
 		out->letters = flags.letters;
 		out->keywords = flags.keywords;

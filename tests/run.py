@@ -34,7 +34,7 @@ JOBS = str(max(2, os.cpu_count() or 2))
 
 # Seconds of libFuzzer a target, and its input limit: a smoke test that the
 # corpus still passes, not a search.
-FUZZ_SECONDS = 10
+FUZZ_SECONDS = 5
 
 
 class Failed(Exception):

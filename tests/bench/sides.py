@@ -234,8 +234,8 @@ class Side:
         """Every INBOX anew: no message, no index, no UID.  What was there is
         put aside: ext4 passes over the inodes of files that were deleted not
         long ago, one by one, which would make every delivery dearer."""
-        aside = self.directory / "aside"
-        aside.mkdir(exist_ok=True)
+        aside = self.directory / "aside" / type(self).__name__
+        aside.mkdir(parents=True, exist_ok=True)
         for number in self.touched:
             maildir = self.maildir(number)
             if maildir.exists():

@@ -21,8 +21,17 @@ def dial(platform):
     made = []
 
     def dial():
-        made.append(Imap.login(platform, KEN, PASSWORD, "imaps"))
-        return made[-1]
+        deadline = time.monotonic() + 20
+        while True:
+            # While a process that was killed is started again, a login may
+            # be cut off.
+            try:
+                made.append(Imap.login(platform, KEN, PASSWORD, "imaps"))
+                return made[-1]
+            except (AssertionError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     yield dial
     for each in made:
