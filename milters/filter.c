@@ -34,6 +34,7 @@ struct running {
 	int wake;      /* never readable */
 	atomic_int judging;
 	atomic_bool ending;
+	bool serving; /* libmilter has threads */
 	pthread_t thread;
 };
 
@@ -456,6 +457,7 @@ start(struct daemon *d, struct reactor *r, void *state, struct err *err)
 	if (errno != 0)
 		return err_sys(err, "thread of libmilter");
 	(void)pthread_detach(running.thread);
+	running.serving = true;
 	return 0;
 }
 
@@ -491,6 +493,12 @@ stop(void *state)
 		_exit(1);
 	if (running.filter->stop != NULL)
 		running.filter->stop(state);
+	if (running.serving) {
+		/* libmilter's threads cannot be joined: one may be at the end
+		 * of its conversation yet, and look at what would be freed. */
+		log_info(&log_process, "daemon ends");
+		_exit(0);
+	}
 	tenants_free(running.tenants);
 	running.tenants = NULL;
 }

@@ -119,12 +119,15 @@ class Box:
                                    octets)[0] == "OK"
 
     def session(self):
-        for _ in range(50):
+        deadline = time.monotonic() + 30
+        while True:
             try:
                 imap = self.platform.imap(HANAKO)
                 break
-            except imaplib.IMAP4.abort:
-                # It met the session process while that was killed.
+            except imaplib.IMAP4.error:
+                # It met the session process while that was killed, or the
+                # next one was not up in time.
+                assert time.monotonic() < deadline
                 time.sleep(0.02)
         assert imap.select("Corpus", readonly=True)[0] == "OK"
         return imap
