@@ -155,7 +155,8 @@ check_settings(struct span items)
 	CLEANUP(settings_fini) struct settings s = { .junk_days = 0 };
 
 	assert(settings_decode(items, &s, NULL) == 0);
-	assert(s.faults_len == count_bad(items));
+	/* Or more: a brand's own rules are read within an account's limits. */
+	assert(s.faults_len >= count_bad(items));
 	assert(s.spam_action >= MAIL_TAG && s.spam_action <= MAIL_DISCARD);
 	assert(s.deny_action >= MAIL_JUNK && s.deny_action <= MAIL_DISCARD);
 	/* The entry is a brand's, whose own lists no limit cuts. */
