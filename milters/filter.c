@@ -162,6 +162,11 @@ on_end(SMFICTX *ctx)
 	if (c == NULL)
 		return SMFIS_TEMPFAIL;
 	(void)atomic_fetch_add(&running.judging, 1);
+	if (atomic_load(&running.ending)) {
+		/* finish() has seen nobody here, or waits for us. */
+		(void)atomic_fetch_sub(&running.judging, 1);
+		return SMFIS_TEMPFAIL;
+	}
 	j.message = &c->message;
 	j.log.id = log_id_of(macro(ctx, "i"));
 	j.user = macro(ctx, "{auth_authen}");
