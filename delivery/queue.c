@@ -182,7 +182,10 @@ queue_message_end(struct queue *q, struct queue_message *m)
 {
 	bool in_journal = m->in_journal;
 
-	queue_recent_add(q, m->id);
+	/* What was dropped must not pass for released: a late release of it is
+	 * refused, so that its client hears no 250. */
+	if (!m->ended)
+		queue_recent_add(q, m->id);
 	queue_message_leave(q, m);
 	queue_message_unjournaled(q, m);
 	queue_tell(q);
@@ -351,6 +354,7 @@ queue_drop(struct queue *q, struct span id, struct err *err)
 	if (m == NULL)
 		return 0;
 	(void)pthread_mutex_lock(&q->mutex);
+	m->ended = true;
 	queue_message_end(q, m);
 	(void)pthread_mutex_unlock(&q->mutex);
 	return 0;
