@@ -381,12 +381,23 @@ take_batch(struct queue *q, struct queue_message *batch[KEEPER_BATCH])
 	return count;
 }
 
-static int
-move_batch(struct queue *q, struct queue_message **batch, size_t count,
-    struct err *err)
+/* At the next start a file would speak for its message, which by then may be
+ * on its way, or gone. */
+static void
+batch_unwrite(struct queue *q, struct queue_message **batch, size_t count)
 {
-	CLEANUP(buf_fini) struct buf moved = { .max = JOURNAL_PAYLOAD_MAX };
+	struct err err = ERR_INIT;
 
+	for (size_t i = 0; i < count; i++)
+		if (queue_file_remove(q, batch[i]->id, &err) == -1)
+			log_error(&log_process, "queue file not removed",
+			    log_str("message", batch[i]->id), log_err(&err));
+}
+
+static int
+write_batch(struct queue *q, struct queue_message **batch, size_t count,
+    struct buf *moved, struct err *err)
+{
 	for (size_t i = 0; i < count; i++) {
 		struct queue_entry e = {
 			.what = QUEUE_ENTRY_MOVED,
@@ -395,13 +406,26 @@ move_batch(struct queue *q, struct queue_message **batch, size_t count,
 
 		if (move_one(q, batch[i], err) == -1)
 			return err_prefix(err, "message %s", batch[i]->id);
-		queue_entry_format(&e, &moved);
+		queue_entry_format(&e, moved);
 	}
 	/* The files, their names and their directories. */
 	if (syncfs(q->dirfd) == -1)
 		return err_sys(err, "syncfs %s", q->path);
-	if (buf_check(&moved, err) == -1)
+	return buf_check(moved, err);
+}
+
+static int
+move_batch(struct queue *q, struct queue_message **batch, size_t count,
+    struct err *err)
+{
+	CLEANUP(buf_fini) struct buf moved = { .max = JOURNAL_PAYLOAD_MAX };
+
+	if (write_batch(q, batch, count, &moved, err) == -1) {
+		batch_unwrite(q, batch, count);
 		return -1;
+	}
+	/* Whether a record that failed is on the disk nobody knows: from here
+	 * on the files stay. */
 	return append_entries(q, buf_span(&moved), err);
 }
 
