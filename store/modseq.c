@@ -29,7 +29,8 @@
 
 #define FILE_NAME "hikyaku-modseq"
 #define FILE_MAGIC "HKMS\1"
-#define FILE_MAX ((size_t)1024 * 1024 * 1024)
+/* Some twenty million messages; a larger file is none of ours. */
+#define FILE_MAX ((size_t)64 * 1024 * 1024)
 
 uint64_t
 folder_next_change(const struct folder *f)
